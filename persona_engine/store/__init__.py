@@ -1,0 +1,36 @@
+"""The store: events, posteriors, instructions and caches in SQLite or PostgreSQL.
+
+The only importer of sqlalchemy and alembic.
+"""
+
+from persona_engine.store.clock import Clock, utc_now
+from persona_engine.store.embeddings import content_key
+from persona_engine.store.migrate import downgrade, upgrade
+from persona_engine.store.records import (
+    AuditEvent,
+    Fold,
+    ForgottenRows,
+    NewComparison,
+    PopulationRow,
+    StoredReply,
+)
+from persona_engine.store.store import Store
+from persona_engine.store.tenant_store import TenantStore
+from persona_engine.store.user_store import UserStore
+
+__all__ = [
+    "AuditEvent",
+    "Clock",
+    "Fold",
+    "ForgottenRows",
+    "NewComparison",
+    "PopulationRow",
+    "Store",
+    "StoredReply",
+    "TenantStore",
+    "UserStore",
+    "content_key",
+    "downgrade",
+    "upgrade",
+    "utc_now",
+]

@@ -1,0 +1,192 @@
+"""Connections and transactions: one engine per store, SQLite or PostgreSQL.
+
+SQLite runs in WAL with ``synchronous=FULL``: a commit is on the disk when it returns. Writers take
+the write lock at the start (``BEGIN IMMEDIATE``), so that they wait rather than fail half-way.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError
+
+from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
+from persona_engine.store.faults import is_race, translated
+
+Dialect = Literal["sqlite", "postgresql"]
+Result = TypeVar("Result")
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one."""
+
+_ATTEMPTS = 100
+_POOL = {"pool_size": 5, "max_overflow": 32, "pool_timeout": BUSY_SECONDS}
+
+
+class WriteRaceError(Exception):
+    """Another writer changed a row between our reading and writing it: begin again."""
+
+
+class Database:
+    """One database, reached from any thread and from forked processes.
+
+    Args:
+        url: SQLAlchemy URL: ``sqlite:///persona.db`` or ``postgresql://user@host/name``.
+
+    Raises:
+        ConfigError: The URL names no file or a database that is not supported.
+        MissingExtraError: The driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _parsed(url)
+        self.dialect: Dialect = cast(Dialect, self._url.get_backend_name())
+        self.where = self._url.render_as_string(hide_password=True)
+        self._active = threading.local()
+        self._inherited: list[object] = []
+        self._process = os.getpid()
+        self._engine = _engine(self._url, self.dialect)
+        self._reader = self._engine
+        if self.dialect == "postgresql":
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection for one select, or the running transaction's own."""
+        active: Connection | None = getattr(self._active, "connection", None)
+        if active is not None:
+            yield active
+            return
+        self._after_fork()
+        with translated(self.where), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection whose selects all see the same moment."""
+        self._after_fork()
+        with translated(self.where), self._engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def write(
+        self,
+        work: Callable[[Connection], Result],
+        *,
+        repair: Callable[[Connection], None] | None = None,
+    ) -> Result:
+        """Run ``work`` in one transaction and return what it returns.
+
+        It runs again when another writer came first. ``repair`` runs before it, in the same
+        transaction, once a constraint has failed: it makes the rows that ``work`` took for granted,
+        so that the usual case does not look for them.
+
+        Raises:
+            ConflictError: A constraint failed on every attempt.
+        """
+        active: Connection | None = getattr(self._active, "connection", None)
+        if active is not None:
+            return work(active)
+        broken: IntegrityError | None = None
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._write_once(work, repair if broken is not None else None)
+            except IntegrityError as error:
+                if broken is not None and repair is None and attempt > 2:
+                    break
+                broken = error
+            except WriteRaceError:
+                pass
+            except StoreError as error:
+                if not is_race(error):
+                    raise
+            time.sleep(random.uniform(0.0, 0.0002 * min(attempt, 50)))
+        raise ConflictError(
+            f"{self.where}: other writers came first {attempt + 1} times", remedy="try again"
+        ) from broken
+
+    def _write_once(
+        self, work: Callable[[Connection], Result], repair: Callable[[Connection], None] | None
+    ) -> Result:
+        self._after_fork()
+        with translated(self.where), self._engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._active.connection = connection
+            try:
+                if repair is not None:
+                    repair(connection)
+                result = work(connection)
+                connection.commit()
+            finally:
+                self._active.connection = None
+            return result
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._after_fork()
+        self._engine.dispose()
+
+    def _after_fork(self) -> None:
+        """Leave a parent's connections alone: using or closing them here would harm it."""
+        if os.getpid() != self._process:
+            self._inherited.append(self._engine.pool)
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+            self._active = threading.local()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"store URL is {str(url)[:80]!r}, expected sqlite:///FILE or postgresql://USER@HOST/NAME",
+            remedy="for example sqlite:///persona.db",
+        ) from error
+    if backend == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ConfigError(
+                f"store URL is {url!r}, which names no file: its data would be lost",
+                remedy="name a file, for example sqlite:///persona.db",
+            )
+        return parsed.set(drivername="sqlite+pysqlite")
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigError(
+        f"store URL is for {backend!r}, expected sqlite or postgresql",
+        remedy="for example sqlite:///persona.db",
+    )
+
+
+def _engine(url: URL, dialect: Dialect) -> Engine:
+    if dialect == "sqlite":
+        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+        engine = create_engine(url, connect_args=arguments, **_POOL)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **_POOL)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "PostgreSQL needs the driver psycopg, which is not installed",
+            remedy="pip install 'persona-engine[postgres]'",
+        ) from error
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")

@@ -1,0 +1,163 @@
+"""Forgetting a user: every row of theirs, what was cached of their texts, and whom it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
+
+from persona_engine.store import audit, instructions, schema
+from persona_engine.store.clock import from_micros
+from persona_engine.store.database import Database
+from persona_engine.store.embeddings import batched, content_key
+from persona_engine.store.records import ForgottenRows
+from persona_engine.store.users import ensure_tenant
+from persona_engine.types import Scope
+
+_CHILDREN_FIRST = (
+    schema.rating,
+    schema.comparison,
+    schema.reply,
+    schema.instruction,
+    schema.posterior,
+    schema.population_user,
+    schema.adapter_user,
+    schema.app_user,
+)
+
+
+def _mine(table: Table) -> tuple[Any, ...]:
+    return (table.c.tenant == bindparam("in_tenant"), table.c.user == bindparam("of_user"))
+
+
+_DELETES = {table.name: delete(table).where(*_mine(table)) for table in _CHILDREN_FIRST}
+_LOCK = select(schema.app_user.c.user).where(*_mine(schema.app_user)).with_for_update()
+_COMPARISONS = select(
+    schema.comparison.c.prompt, schema.comparison.c.chosen, schema.comparison.c.rejected
+).where(*_mine(schema.comparison))
+_INSTRUCTIONS = select(schema.instruction.c.text, schema.instruction.c.scope).where(
+    *_mine(schema.instruction)
+)
+_REPLIES = select(schema.reply.c.prompt, schema.reply.c.text, schema.reply.c.candidates).where(
+    *_mine(schema.reply)
+)
+_CACHED = select(schema.embedding_cache.c.key).where(
+    schema.embedding_cache.c.tenant == bindparam("in_tenant"),
+    schema.embedding_cache.c.key.in_(bindparam("keys", expanding=True)),
+)
+_DROP_CACHED = delete(schema.embedding_cache).where(
+    schema.embedding_cache.c.tenant == bindparam("in_tenant"),
+    schema.embedding_cache.c.key.in_(bindparam("keys", expanding=True)),
+)
+_OTHER_COMPARISONS = select(
+    schema.comparison.c.prompt, schema.comparison.c.chosen, schema.comparison.c.rejected
+).where(
+    schema.comparison.c.tenant == bindparam("in_tenant"),
+    schema.comparison.c.user != bindparam("of_user"),
+    schema.comparison.c.prompt.in_(bindparam("texts", expanding=True)),
+)
+_OTHER_INSTRUCTIONS = select(schema.instruction.c.text, schema.instruction.c.scope).where(
+    schema.instruction.c.tenant == bindparam("in_tenant"),
+    schema.instruction.c.user != bindparam("of_user"),
+    schema.instruction.c.text.in_(bindparam("texts", expanding=True)),
+)
+_VERSIONS = select(schema.population_user.c.version).where(*_mine(schema.population_user))
+_ADAPTERS = select(schema.adapter_user.c.adapter).where(*_mine(schema.adapter_user))
+_MARK_POPULATIONS = (
+    update(schema.population)
+    .where(
+        schema.population.c.tenant == bindparam("in_tenant"),
+        schema.population.c.version.in_(bindparam("names", expanding=True)),
+    )
+    .values(stale=True)
+)
+_MARK_ADAPTERS = (
+    update(schema.adapter)
+    .where(
+        schema.adapter.c.tenant == bindparam("in_tenant"),
+        schema.adapter.c.name.in_(bindparam("names", expanding=True)),
+    )
+    .values(stale=True)
+)
+_DROP_AUDIT = delete(schema.audit_event).where(
+    schema.audit_event.c.tenant == bindparam("in_tenant"),
+    schema.audit_event.c.subject == bindparam("of_subject"),
+)
+
+
+def forget(database: Database, scope: Scope, *, now: int) -> ForgottenRows:
+    """Delete everything about a user in one transaction; see `UserStore.forget`."""
+    key = {"in_tenant": scope.tenant, "of_user": scope.user}
+
+    def work(connection: Connection) -> ForgottenRows:
+        connection.execute(_LOCK, key)
+        cached = _drop_cached(connection, key)
+        stale = _mark_stale(connection, key)
+        rows = {name: connection.execute(each, key).rowcount for name, each in _DELETES.items()}
+        trail = {"in_tenant": scope.tenant, "of_subject": audit.subject(scope.user)}
+        rows["audit_event"] = connection.execute(_DROP_AUDIT, trail).rowcount
+        ensure_tenant(connection, scope.tenant, now)
+        if rows["instruction"]:
+            instructions.bump_generation(connection, scope.tenant)
+        detail = {"rows": rows, "cached_embeddings": cached, "stale": list(stale)}
+        audit.append(connection, scope, "forget", detail, now)
+        return ForgottenRows(rows, cached, stale, from_micros(now))
+
+    return database.write(work)
+
+
+def _mark_stale(connection: Connection, key: dict[str, str]) -> tuple[str, ...]:
+    versions = sorted(connection.execute(_VERSIONS, key).scalars())
+    adapters = sorted(connection.execute(_ADAPTERS, key).scalars())
+    tenant = {"in_tenant": key["in_tenant"]}
+    connection.execute(_MARK_POPULATIONS, {**tenant, "names": versions})
+    connection.execute(_MARK_ADAPTERS, {**tenant, "names": adapters})
+    return (*versions, *adapters)
+
+
+def _drop_cached(connection: Connection, key: dict[str, str]) -> int:
+    """Delete cached features of texts that only this user's events hold."""
+    pairs, sentences = _texts(connection, key)
+    mine = {content_key(prompt, response) for prompt, response in pairs}
+    mine |= {content_key((), text) for text in sentences}
+    tenant = {"in_tenant": key["in_tenant"]}
+    cached: set[str] = set()
+    for some in batched(sorted(mine)):
+        cached.update(connection.execute(_CACHED, {**tenant, "keys": some}).scalars())
+    doomed = cached - _shared(connection, key, sentences) if cached else cached
+    return sum(
+        connection.execute(_DROP_CACHED, {**tenant, "keys": some}).rowcount
+        for some in batched(sorted(doomed))
+    )
+
+
+def _texts(connection: Connection, key: dict[str, str]) -> tuple[list[tuple[Any, str]], set[str]]:
+    pairs: list[tuple[Any, str]] = []
+    sentences: set[str] = set()
+    for prompt, chosen, rejected in connection.execute(_COMPARISONS, key):
+        pairs += [(prompt, chosen), (prompt, rejected)]
+        sentences |= {prompt, chosen, rejected}
+    for row in connection.execute(_INSTRUCTIONS, key):
+        sentences |= set(row)
+    for prompt, text, candidates in connection.execute(_REPLIES, key):
+        pairs += [(prompt, each) for each in (text, *candidates)]
+        sentences |= {text, *candidates, *_contents(prompt)}
+    return pairs, sentences
+
+
+def _contents(prompt: Iterable[dict[str, Any]]) -> list[str]:
+    return [message["content"] for message in prompt if isinstance(message.get("content"), str)]
+
+
+def _shared(connection: Connection, key: dict[str, str], texts: set[str]) -> set[str]:
+    """Return the keys that other users' events of the tenant need."""
+    shared: set[str] = set()
+    for some in batched(sorted(texts)):
+        parameters = {**key, "texts": some}
+        for prompt, chosen, rejected in connection.execute(_OTHER_COMPARISONS, parameters):
+            shared |= {content_key(prompt, chosen), content_key(prompt, rejected)}
+            shared |= {content_key((), text) for text in (prompt, chosen, rejected)}
+        for row in connection.execute(_OTHER_INSTRUCTIONS, parameters):
+            shared |= {content_key((), text) for text in row}
+    return shared

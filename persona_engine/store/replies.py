@@ -1,0 +1,159 @@
+"""Replies that were given, and the ratings that they got."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from persona_engine.errors import ConflictError, NotFoundError
+from persona_engine.store.clock import from_micros
+from persona_engine.store.database import Database
+from persona_engine.store.records import StoredReply
+from persona_engine.store.schema import rating, reply
+from persona_engine.store.users import ensure_user
+from persona_engine.store.validate import check_json, check_name, check_number, check_text
+from persona_engine.types import Conversation, Scope
+
+MAX_RATING = 1e6
+
+_KEY = (
+    reply.c.tenant == bindparam("in_tenant"),
+    reply.c.user == bindparam("of_user"),
+    reply.c.id == bindparam("with_id"),
+)
+_FIND = select(reply).where(*_KEY)
+_EXISTS = select(reply.c.id).where(*_KEY)
+_INSERT = insert(reply)
+_INSERT_RATING = insert(rating).inline()
+_RATING_BY_KEY = select(rating.c.id, rating.c.reply, rating.c.value).where(
+    rating.c.tenant == bindparam("in_tenant"),
+    rating.c.user == bindparam("of_user"),
+    rating.c.idempotency_key == bindparam("key"),
+)
+
+
+def save(
+    database: Database,
+    scope: Scope,
+    reply_id: str,
+    *,
+    prompt: Conversation,
+    text: str,
+    candidates: Sequence[str],
+    trace: Mapping[str, Any],
+    now: int,
+) -> None:
+    """Store a reply for later feedback; see `UserStore.save_reply`."""
+    row = {
+        "tenant": scope.tenant,
+        "user": scope.user,
+        "id": reply_id,
+        "created_at": now,
+        "prompt": [dict(message) for message in prompt],
+        "text": text,
+        "candidates": list(candidates),
+        "trace": dict(trace),
+    }
+    check_reply(row)
+
+    def work(connection: Connection) -> None:
+        ensure_user(connection, scope, now)
+        if connection.execute(_EXISTS, _key(scope, reply_id)).first() is not None:
+            raise ConflictError(f"reply {reply_id!r} is stored already")
+        connection.execute(_INSERT, row)
+
+    database.write(work)
+
+
+def check_reply(row: Mapping[str, Any]) -> None:
+    """Raise `InvalidInputError` unless every field can be stored."""
+    check_name("reply id", row["id"])
+    check_text("text", row["text"])
+    for candidate in row["candidates"]:
+        check_text("candidate", candidate)
+    check_json("prompt", row["prompt"])
+    check_json("trace", row["trace"])
+
+
+def load(database: Database, scope: Scope, reply_id: str) -> StoredReply:
+    """Return a stored reply.
+
+    Raises:
+        NotFoundError: This user has no such reply.
+    """
+    check_name("reply id", reply_id)
+    with database.read() as connection:
+        row = connection.execute(_FIND, _key(scope, reply_id)).first()
+    if row is None:
+        raise _unknown(reply_id)
+    return StoredReply(
+        id=row.id,
+        prompt=tuple(row.prompt),
+        text=row.text,
+        candidates=tuple(row.candidates),
+        trace=cast("Mapping[str, Any]", row.trace),
+        created_at=from_micros(row.created_at),
+    )
+
+
+def require(connection: Connection, scope: Scope, reply_id: str) -> None:
+    """Raise `NotFoundError` unless this user was given this reply."""
+    if connection.execute(_EXISTS, _key(scope, reply_id)).first() is None:
+        raise _unknown(reply_id)
+
+
+def rate(
+    database: Database, scope: Scope, reply_id: str, value: float, *, key: str | None, now: int
+) -> str:
+    """Record a rating and return its id; see `UserStore.rate`."""
+    check_name("reply id", reply_id)
+    check_number("rating", value, low=-MAX_RATING, high=MAX_RATING)
+    if key is not None:
+        check_name("idempotency_key", key)
+    row = {
+        "tenant": scope.tenant,
+        "user": scope.user,
+        "id": uuid.uuid4().hex,
+        "created_at": now,
+        "reply": reply_id,
+        "value": float(value),
+        "idempotency_key": key,
+    }
+
+    def work(connection: Connection) -> str:
+        earlier = None if key is None else _earlier(connection, scope, key, reply_id, value)
+        if earlier is not None:
+            return earlier
+        require(connection, scope, reply_id)
+        connection.execute(_INSERT_RATING, row)
+        return str(row["id"])
+
+    return database.write(work)
+
+
+def _earlier(
+    connection: Connection, scope: Scope, key: str, reply_id: str, value: float
+) -> str | None:
+    parameters = {"in_tenant": scope.tenant, "of_user": scope.user, "key": key}
+    found = connection.execute(_RATING_BY_KEY, parameters).first()
+    if found is None:
+        return None
+    if (found.reply, found.value) != (reply_id, float(value)):
+        raise ConflictError(
+            f"idempotency_key {key!r} was used before, for another rating",
+            remedy="use a new key for a new rating",
+        )
+    return str(found.id)
+
+
+def _key(scope: Scope, reply_id: str) -> dict[str, str]:
+    return {"in_tenant": scope.tenant, "of_user": scope.user, "with_id": reply_id}
+
+
+def _unknown(reply_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"no reply {reply_id!r} for this user", remedy="pass the id of a reply given to this user"
+    )

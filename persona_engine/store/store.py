@@ -1,0 +1,102 @@
+"""The store: one database that holds the truth about every user."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from persona_engine.store import integrity, migrate, schema
+from persona_engine.store.clock import Clock, utc_now
+from persona_engine.store.database import Database, Dialect
+from persona_engine.store.tenant_store import TenantStore
+from persona_engine.store.user_store import UserStore
+from persona_engine.store.validate import check_scope, check_scope_name
+from persona_engine.types import Scope
+
+
+class Store:
+    """An open database, safe to use from several threads and processes.
+
+    A SQLite file is made and migrated on opening; a server's database must be at the head
+    (`persona db upgrade`).
+
+    Args:
+        url: ``sqlite:///persona.db`` or ``postgresql://user@host/name``.
+        clock: Gives the time of what is written.
+
+    Raises:
+        ConfigError: The URL cannot be used.
+        SchemaVersionError: The schema is newer than this code, or a server's is older.
+        StoreUnavailableError: The database cannot be reached, read or written.
+        MissingExtraError: The driver for PostgreSQL is not installed.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Store(f"sqlite:///{folder}/persona.db") as store:
+        ...         alice = store.user(Scope("default", "alice"))
+        ...         alice.touch()
+        ...         store.tenant("default").users()
+        ('alice',)
+    """
+
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        self.url = url
+        self._clock = clock
+        self._database = Database(url)
+        self.dialect: Dialect = self._database.dialect
+        try:
+            self._open()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def user(self, scope: Scope) -> UserStore:
+        """Return what is stored about one user.
+
+        Raises:
+            ScopeError: Tenant or user is not a name of 1 to 256 characters.
+        """
+        check_scope(scope)
+        return UserStore(self._database, scope, self._clock)
+
+    def tenant(self, tenant: str) -> TenantStore:
+        """Return what is stored about all users of a tenant.
+
+        Raises:
+            ScopeError: The tenant is not a name of 1 to 256 characters.
+        """
+        check_scope_name("tenant", tenant)
+        return TenantStore(self._database, tenant, self._clock)
+
+    def check(self) -> tuple[str, ...]:
+        """Return what is wrong with the database, in words; empty when it is sound."""
+        return integrity.faults(self._database)
+
+    def revision(self) -> str | None:
+        """Return the revision of the database's schema."""
+        return migrate.current_revision(self._database)
+
+    def head(self) -> str:
+        """Return the revision that this code needs."""
+        return schema.REVISION
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        if self.dialect == "sqlite" and migrate.current_revision(self._database) != self.head():
+            migrate.upgrade_database(self._database)
+        migrate.require_current(self._database)

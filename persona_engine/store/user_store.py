@@ -1,0 +1,218 @@
+"""What the store holds about one user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from persona_engine.store import audit, erasure, events, instructions, portable, posteriors, replies
+from persona_engine.store.clock import Clock, to_micros
+from persona_engine.store.database import Database
+from persona_engine.store.records import Fold, ForgottenRows, NewComparison, StoredReply
+from persona_engine.store.users import created_at, ensure_user
+from persona_engine.types import (
+    Comparison,
+    Conversation,
+    Instruction,
+    InstructionStatus,
+    Posterior,
+    Scope,
+)
+
+
+class UserStore:
+    """One user's rows; made by `Store.user`, which checks the scope.
+
+    Ids of other users, and ids that do not exist, give the same `NotFoundError`.
+    """
+
+    def __init__(self, database: Database, scope: Scope, clock: Clock) -> None:
+        self.scope = scope
+        self._database = database
+        self._clock = clock
+
+    def touch(self) -> None:
+        """Make the user known; nothing happens when they are."""
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            ensure_user(connection, self.scope, now)
+
+        self._database.write(work)
+
+    def created_at(self) -> datetime | None:
+        """Return when the user was first seen, or None for a user never seen."""
+        return created_at(self._database, self.scope)
+
+    def record(
+        self,
+        new: Sequence[NewComparison],
+        *,
+        idempotency_key: str | None = None,
+        fold: Fold | None = None,
+    ) -> tuple[Comparison, ...]:
+        """Append comparisons, and change a posterior by them, in one transaction.
+
+        When it returns, both are on the disk; when it raises, neither is.
+
+        Args:
+            new: The comparisons, oldest first; none of them does nothing.
+            idempotency_key: With a key that was used before for the same content, nothing is
+                written and the earlier comparisons are returned.
+            fold: How the posterior changes.
+
+        Raises:
+            InvalidInputError: A field cannot be stored.
+            NotFoundError: A comparison is about a reply that this user was not given.
+            ConflictError: The key was used before for other content.
+            StoreUnavailableError: The database cannot be written.
+        """
+        return events.record(
+            self._database, self.scope, new, key=idempotency_key, fold=fold, now=self._now()
+        )
+
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Return every comparison, oldest first."""
+        return events.comparisons(self._database, self.scope)
+
+    def posterior(self, reward_model: str, population: str) -> tuple[Posterior, int] | None:
+        """Return the posterior and its version for `save_posterior`, or None.
+
+        Raises:
+            ArtefactError: The stored bytes are damaged.
+        """
+        return posteriors.load(self._database, self.scope, reward_model, population)
+
+    def save_posterior(self, posterior: Posterior, *, expected_version: int | None) -> int:
+        """Write a posterior over the version that was read (None: there was none).
+
+        Returns:
+            The new version.
+
+        Raises:
+            ConflictError: Somebody else wrote since.
+        """
+        return posteriors.store(
+            self._database, self.scope, posterior, expected=expected_version, now=self._now()
+        )
+
+    def add_instruction(self, instruction: Instruction) -> None:
+        """Store a new instruction.
+
+        Raises:
+            InvalidInputError: A field cannot be stored.
+            ConflictError: The user has an instruction of that id.
+        """
+        instructions.add(self._database, self.scope, instruction, now=self._now())
+
+    def replace_instruction(self, old_id: str, new: Instruction) -> None:
+        """Put ``new`` in the place of ``old_id``, which stays in the history as superseded.
+
+        Raises:
+            NotFoundError: This user has no instruction ``old_id``.
+            ConflictError: It was superseded already, or the id of ``new`` is taken.
+        """
+        instructions.supersede(self._database, self.scope, old_id, new, now=self._now())
+
+    def set_instruction_status(self, id: str, status: InstructionStatus) -> Instruction:  # noqa: A002
+        """Change an instruction's status and return it as it is now.
+
+        Raises:
+            NotFoundError: This user has no such instruction.
+        """
+        return instructions.set_status(self._database, self.scope, id, status)
+
+    def instruction(self, id: str) -> Instruction:  # noqa: A002
+        """Return one instruction.
+
+        Raises:
+            NotFoundError: This user has no such instruction.
+        """
+        return instructions.load(self._database, self.scope, id)
+
+    def instructions(self, *, status: InstructionStatus | None = None) -> tuple[Instruction, ...]:
+        """Return the instructions in the order in which they were stored; one select."""
+        return instructions.load_all(self._database, self.scope, status=status)
+
+    def save_reply(
+        self,
+        reply_id: str,
+        *,
+        prompt: Conversation,
+        text: str,
+        candidates: Sequence[str],
+        trace: Mapping[str, Any],
+    ) -> None:
+        """Store a reply that was given, for feedback and explanation.
+
+        Raises:
+            InvalidInputError: A field cannot be stored; ``trace`` must be JSON.
+            ConflictError: A reply of that id is stored.
+        """
+        replies.save(
+            self._database,
+            self.scope,
+            reply_id,
+            prompt=prompt,
+            text=text,
+            candidates=candidates,
+            trace=trace,
+            now=self._now(),
+        )
+
+    def reply(self, reply_id: str) -> StoredReply:
+        """Return a reply that this user was given.
+
+        Raises:
+            NotFoundError: This user was given no such reply.
+        """
+        return replies.load(self._database, self.scope, reply_id)
+
+    def rate(self, reply_id: str, value: float, *, idempotency_key: str | None = None) -> str:
+        """Record a rating of a reply and return the rating's id.
+
+        Raises:
+            InvalidInputError: ``value`` is not finite.
+            NotFoundError: This user was given no such reply.
+            ConflictError: The key was used before for another rating.
+        """
+        return replies.rate(
+            self._database, self.scope, reply_id, value, key=idempotency_key, now=self._now()
+        )
+
+    def export(self) -> dict[str, Any]:
+        """Return every row of this user as JSON, at one moment; posteriors as base64."""
+        return portable.export(self._database, self.scope, now=self._now())
+
+    def restore(self, document: Mapping[str, Any]) -> int:
+        """Import an exported document into this user: all of it or, on an error, nothing.
+
+        Rows that are stored already are skipped. Posteriors are not imported; when comparisons
+        are, the stored ones are deleted, to be built again from all events.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            InvalidInputError: Not such a document, or a field cannot be stored.
+            ConflictError: A row of the same id is stored with other content.
+        """
+        return portable.restore(self._database, self.scope, document, now=self._now())
+
+    def forget(self) -> ForgottenRows:
+        """Delete everything about this user, and mark what learned from them, in one transaction.
+
+        Cached features of their texts go too, unless another user's events hold the same texts.
+        The audit trail keeps that somebody was forgotten: the sha256 of the name, and counts.
+        """
+        return erasure.forget(self._database, self.scope, now=self._now())
+
+    def audit(self, action: str, detail: Mapping[str, Any]) -> None:
+        """Append to the audit trail; ``detail`` must be JSON without personal content."""
+        audit.write(self._database, self.scope, action, detail, now=self._now())
+
+    def _now(self) -> int:
+        return to_micros(self._clock())
