@@ -37,7 +37,8 @@ def content_key(prompt: Conversation | str, response: str) -> str:
         response: The text that was encoded.
 
     Examples:
-        >>> content_key("Hi", "Hello!") == content_key([{"role": "user", "content": "Hi"}], "Hello!")
+        >>> conversation = [{"role": "user", "content": "Hi"}]
+        >>> content_key("Hi", "Hello!") == content_key(conversation, "Hello!")
         True
     """
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt

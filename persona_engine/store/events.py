@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, insert, select, tuple_
 
 from persona_engine.errors import ConflictError
 from persona_engine.store import posteriors, replies
@@ -60,7 +60,7 @@ def record(
     fold: Fold | None,
     now: int,
 ) -> tuple[Comparison, ...]:
-    """Write events and what they make of the posterior in one transaction; see `UserStore.record`."""
+    """Write events and the posterior that they change; see `UserStore.record`."""
     for each in new:
         check_comparison(each)
     if key is not None:
@@ -76,7 +76,7 @@ def record(
         connection.execute(_INSERT, rows)
         if fold is not None:
             posteriors.fold_in(connection, scope, fold, now)
-        return tuple(_written(row) for row in rows)
+        return tuple(_event(row) for row in rows)
 
     def repair(connection: Connection) -> None:
         ensure_user(connection, scope, now)
@@ -91,7 +91,7 @@ def comparisons(database: Database, scope: Scope) -> tuple[Comparison, ...]:
     """Return a user's comparisons, oldest first."""
     with database.read() as connection:
         rows = connection.execute(_ALL, {"in_tenant": scope.tenant, "of_user": scope.user}).all()
-    return tuple(_comparison(row) for row in rows)
+    return tuple(_event(row._mapping) for row in rows)
 
 
 def iter_comparisons(
@@ -109,7 +109,7 @@ def iter_comparisons(
         with database.read() as connection:
             page = connection.execute(_PAGE, parameters).all()
         for row in page:
-            yield row.user, _comparison(row)
+            yield row.user, _event(row._mapping)
         if len(page) < batch:
             return
         user, sequence = page[-1].user, page[-1].sequence
@@ -132,7 +132,7 @@ def _earlier(
     connection: Connection, scope: Scope, key: str, new: Sequence[NewComparison]
 ) -> tuple[Comparison, ...]:
     parameters = {"in_tenant": scope.tenant, "of_user": scope.user, "key": key}
-    found = tuple(_comparison(row) for row in connection.execute(_BY_KEY, parameters))
+    found = tuple(_event(row._mapping) for row in connection.execute(_BY_KEY, parameters))
     if found and [_content(each) for each in found] != [_content(each) for each in new]:
         raise ConflictError(
             f"idempotency_key {key!r} was used before, for other feedback",
@@ -173,7 +173,7 @@ def _row(
     }
 
 
-def _written(row: dict[str, Any]) -> Comparison:
+def _event(row: Mapping[Any, Any]) -> Comparison:
     return Comparison(
         id=row["id"],
         prompt=row["prompt"],
@@ -185,7 +185,3 @@ def _written(row: dict[str, Any]) -> Comparison:
         question=row["question"],
         reply=row["reply"],
     )
-
-
-def _comparison(row: Row[Any]) -> Comparison:
-    return _written(dict(row._mapping))

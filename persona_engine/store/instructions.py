@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 
 from persona_engine.errors import ConflictError, InvalidInputError, NotFoundError
 from persona_engine.store.clock import from_micros, to_micros
@@ -81,7 +81,7 @@ def load_all(
         parameters["with_status"] = status
     with database.read() as connection:
         rows = connection.execute(statement, parameters).all()
-    return tuple(_instruction(row) for row in rows)
+    return tuple(_instruction(row._mapping) for row in rows)
 
 
 def load(database: Database, scope: Scope, instruction_id: str) -> Instruction:
@@ -112,7 +112,7 @@ def add(database: Database, scope: Scope, instruction: Instruction, *, now: int)
     database.write(work)
 
 
-def supersede(database: Database, scope: Scope, old_id: str, new: Instruction, *, now: int) -> None:
+def supersede(database: Database, scope: Scope, old_id: str, new: Instruction) -> None:
     """Put ``new`` in the place of ``old_id``, which stays in the history as superseded.
 
     Raises:
@@ -171,7 +171,7 @@ def iter_instructions(
         with database.read() as connection:
             page = connection.execute(_PAGE, parameters).all()
         for row in page:
-            yield row.user, _instruction(row)
+            yield row.user, _instruction(row._mapping)
         if len(page) < batch:
             return
         user, sequence = page[-1].user, page[-1].sequence
@@ -247,20 +247,23 @@ def _require(
             f"no instruction {instruction_id!r} for this user",
             remedy="list the user's instructions for their ids",
         )
-    return _instruction(row)
+    return _instruction(row._mapping)
 
 
-def _instruction(row: Row[Any]) -> Instruction:
-    values = tuple(row[-len(_COLUMNS) :])
-    id_, text, created_at, *middle, valid_from, valid_until, supersedes = values
+def _instruction(row: Mapping[Any, Any]) -> Instruction:
     return Instruction(
-        id_,
-        text,
-        from_micros(created_at),
-        *middle,
-        _moment(valid_from),
-        _moment(valid_until),
-        supersedes,
+        id=row["id"],
+        text=row["text"],
+        created_at=from_micros(row["created_at"]),
+        kind=row["kind"],
+        strength=row["strength"],
+        scope=row["scope"],
+        source=row["source"],
+        trust=row["trust"],
+        status=row["status"],
+        valid_from=_moment(row["valid_from"]),
+        valid_until=_moment(row["valid_until"]),
+        supersedes=row["supersedes"],
     )
 
 
@@ -276,6 +279,6 @@ def _micros(moment: datetime | None) -> int | None:
     return None if moment is None else to_micros(moment)
 
 
-def _check_choice(what: str, value: object, choices: Any) -> None:
+def _check_choice(what: str, value: object, choices: object) -> None:
     if value not in get_args(choices):
         raise InvalidInputError(f"{what} is {value!r}, expected one of {get_args(choices)}")

@@ -47,7 +47,7 @@ def faults(database: Database) -> tuple[str, ...]:
         found = [] if database.dialect != "sqlite" else list(_file_faults(connection))
         if found:
             return tuple(found)  # rows of a damaged file cannot be trusted to be read
-        return tuple([*_count_faults(connection), *_byte_faults(connection)])
+        return (*_count_faults(connection), *_byte_faults(connection))
 
 
 def _file_faults(connection: Connection) -> Iterator[str]:

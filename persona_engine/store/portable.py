@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select
 
 from persona_engine.errors import ConflictError
 from persona_engine.store import audit, instructions, schema
@@ -21,7 +21,7 @@ _INTERNAL = ("tenant", "user", "sequence", "stamp")
 _RESTORED = (schema.reply, schema.comparison, schema.rating, schema.instruction)
 
 
-def _of_user(table: Table) -> Any:
+def _of_user(table: Table) -> Select[*tuple[Any, ...]]:
     order = table.c.sequence if "sequence" in table.c else table.c[_order_key(table)]
     return (
         select(table)
@@ -129,7 +129,9 @@ def _missing(
     return new
 
 
-def _rows(connection: Connection, statement: Any, key: Mapping[str, str]) -> list[dict[str, Any]]:
+def _rows(
+    connection: Connection, statement: Select[*tuple[Any, ...]], key: Mapping[str, str]
+) -> list[dict[str, Any]]:
     return [
         {
             column: _portable(column)(value)

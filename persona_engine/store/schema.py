@@ -1,6 +1,6 @@
 """The tables. Alembic's migrations build the same ones; a test holds the two together.
 
-Every table but ``embedding_cache`` is keyed by tenant and, where a row belongs to a person, by user;
+Every table is keyed by tenant and, where a row belongs to a person, by user;
 foreign keys carry both, so that a row can never point into another scope. Columns that are read
 without the bytes beside them stand before those bytes: SQLite then skips the overflow pages.
 """

@@ -115,7 +115,7 @@ class UserStore:
             NotFoundError: This user has no instruction ``old_id``.
             ConflictError: It was superseded already, or the id of ``new`` is taken.
         """
-        instructions.supersede(self._database, self.scope, old_id, new, now=self._now())
+        instructions.supersede(self._database, self.scope, old_id, new)
 
     def set_instruction_status(self, id: str, status: InstructionStatus) -> Instruction:  # noqa: A002
         """Change an instruction's status and return it as it is now.

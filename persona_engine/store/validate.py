@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
 
 from persona_engine.errors import InvalidInputError, ScopeError
 from persona_engine.store.schema import NAME_LENGTH
@@ -74,7 +73,7 @@ def check_number(what: str, value: object, *, low: float, high: float) -> None:
         )
 
 
-def check_json(what: str, value: Any) -> None:
+def check_json(what: str, value: object) -> None:
     """Raise `InvalidInputError` unless ``value`` is JSON that both databases hold."""
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
