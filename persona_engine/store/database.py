@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
 from persona_engine.store.faults import is_race, translated
+from persona_engine.store.prepared import Prepared
 
 Dialect = Literal["sqlite", "postgresql"]
 Result = TypeVar("Result")
@@ -28,6 +29,7 @@ Result = TypeVar("Result")
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
 
+_BEGIN = Prepared(text("BEGIN IMMEDIATE"))
 _ATTEMPTS = 100
 _POOL = {"pool_size": 5, "max_overflow": 32, "pool_timeout": BUSY_SECONDS}
 
@@ -122,8 +124,9 @@ class Database:
     ) -> Result:
         self._after_fork()
         with translated(self.where), self._engine.connect() as connection:
+            connection.begin()
             if self.dialect == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _BEGIN.execute(connection, {})
             self._active.connection = connection
             try:
                 if repair is not None:

@@ -12,6 +12,7 @@ from persona_engine.errors import ConflictError
 from persona_engine.store import posteriors, replies
 from persona_engine.store.clock import from_micros
 from persona_engine.store.database import Database
+from persona_engine.store.prepared import Prepared
 from persona_engine.store.records import Fold, NewComparison
 from persona_engine.store.schema import comparison as table
 from persona_engine.store.users import ensure_user
@@ -32,7 +33,10 @@ _COLUMNS = (
     table.c.question,
     table.c.reply,
 )
-_INSERT = insert(table).inline()
+_INSERT = Prepared(
+    insert(table).inline(),
+    columns=tuple(column.name for column in table.columns if column.name != "sequence"),
+)
 _ALL = select(*_COLUMNS).where(*_OF_USER).order_by(table.c.sequence)
 _BY_KEY = (
     select(*_COLUMNS)
@@ -73,7 +77,8 @@ def record(
         earlier = () if key is None else _earlier(connection, scope, key, new)
         if earlier:
             return earlier
-        connection.execute(_INSERT, rows)
+        for row in rows:
+            _INSERT.execute(connection, row)
         if fold is not None:
             posteriors.fold_in(connection, scope, fold, now)
         return tuple(_event(row) for row in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from persona_engine.errors import ConflictError, InvalidInputError, NotFoundError
 from persona_engine.store.clock import from_micros, to_micros
 from persona_engine.store.database import Database
+from persona_engine.store.prepared import Prepared
 from persona_engine.store.schema import instruction as table
 from persona_engine.store.schema import tenant
 from persona_engine.store.users import ensure_user
@@ -41,8 +42,9 @@ _COLUMNS = (
     table.c.supersedes,
 )
 _INSERT = insert(table).inline()
-_ALL = select(*_COLUMNS).where(*_OF_USER).order_by(table.c.sequence)
-_WITH_STATUS = _ALL.where(table.c.status == bindparam("with_status"))
+_OF_USER_ORDERED = select(*_COLUMNS).where(*_OF_USER).order_by(table.c.sequence)
+_ALL = Prepared(_OF_USER_ORDERED)
+_WITH_STATUS = Prepared(_OF_USER_ORDERED.where(table.c.status == bindparam("with_status")))
 _ONE = select(*_COLUMNS).where(*_OF_USER, table.c.id == bindparam("with_id"))
 _ONE_LOCKED = _ONE.with_for_update()
 _SET_STATUS = (
@@ -80,8 +82,8 @@ def load_all(
         statement = _WITH_STATUS
         parameters["with_status"] = status
     with database.read() as connection:
-        rows = connection.execute(statement, parameters).all()
-    return tuple(_instruction(row._mapping) for row in rows)
+        rows = statement.execute(connection, parameters).fetchall()
+    return tuple(_instruction(row) for row in rows)
 
 
 def load(database: Database, scope: Scope, instruction_id: str) -> Instruction:
@@ -171,7 +173,7 @@ def iter_instructions(
         with database.read() as connection:
             page = connection.execute(_PAGE, parameters).all()
         for row in page:
-            yield row.user, _instruction(row._mapping)
+            yield row.user, _instruction(row[2:])
         if len(page) < batch:
             return
         user, sequence = page[-1].user, page[-1].sequence
@@ -247,23 +249,26 @@ def _require(
             f"no instruction {instruction_id!r} for this user",
             remedy="list the user's instructions for their ids",
         )
-    return _instruction(row._mapping)
+    return _instruction(row)
 
 
-def _instruction(row: Mapping[Any, Any]) -> Instruction:
+def _instruction(row: Sequence[Any]) -> Instruction:
+    """Return the instruction of a row of `_COLUMNS`."""
+    id_, text, created_at, kind, strength, scope, source, trust, status, *rest = row
+    valid_from, valid_until, supersedes = rest
     return Instruction(
-        id=row["id"],
-        text=row["text"],
-        created_at=from_micros(row["created_at"]),
-        kind=row["kind"],
-        strength=row["strength"],
-        scope=row["scope"],
-        source=row["source"],
-        trust=row["trust"],
-        status=row["status"],
-        valid_from=_moment(row["valid_from"]),
-        valid_until=_moment(row["valid_until"]),
-        supersedes=row["supersedes"],
+        id=id_,
+        text=text,
+        created_at=from_micros(created_at),
+        kind=kind,
+        strength=strength,
+        scope=scope,
+        source=source,
+        trust=trust,
+        status=status,
+        valid_from=_moment(valid_from),
+        valid_until=_moment(valid_until),
+        supersedes=supersedes,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from persona_engine.errors import ArtefactError, ConflictError, InvalidInputError
 from persona_engine.store.codec import decode_posterior, encode_posterior
 from persona_engine.store.database import Database, WriteRaceError
+from persona_engine.store.prepared import Prepared
 from persona_engine.store.records import Fold
 from persona_engine.store.schema import posterior as table
 from persona_engine.store.users import ensure_user
@@ -29,9 +30,12 @@ _OF_MODEL = (
     table.c.population == bindparam("of_population"),
 )
 _FIND = select(table.c.version, table.c.blob).where(*_KEY)
-_FIND_LOCKED = _FIND.with_for_update()
+_FIND_LOCKED = Prepared(_FIND.with_for_update())
 _INSERT = insert(table)
-_UPDATE = update(table).where(*_KEY, table.c.version == bindparam("expected"))
+_UPDATE = Prepared(
+    update(table).where(*_KEY, table.c.version == bindparam("expected")),
+    columns=("count", "version", "stamp", "updated_at", "blob"),
+)
 _DELETE = delete(table).where(*_KEY)
 _GENERATION = select(func.count(), func.coalesce(func.sum(table.c.stamp), 0)).where(*_OF_MODEL)
 _PAGE = (
@@ -67,8 +71,8 @@ def store(
     def work(connection: Connection) -> int:
         ensure_user(connection, scope, now)
         key = _key(scope, posterior.reward_model, posterior.population)
-        found = connection.execute(_FIND_LOCKED, key).first()
-        version = None if found is None else found.version
+        found = _FIND_LOCKED.execute(connection, key).fetchone()
+        version = None if found is None else found[0]
         if version != expected:
             raise ConflictError(
                 f"the posterior is at version {version}, expected {expected}",
@@ -86,11 +90,11 @@ def fold_in(connection: Connection, scope: Scope, fold: Fold, now: int) -> None:
     not be lost for the sake of what can be built from it.
     """
     key = _key(scope, fold.reward_model, fold.population)
-    row = connection.execute(_FIND_LOCKED, key).first()
-    before = None if row is None else _readable(row.blob)
+    row = _FIND_LOCKED.execute(connection, key).fetchone()
+    version, before = (None, None) if row is None else (row[0], _readable(row[1]))
     after = fold.apply(before)
     if after is None:
-        if row is not None:
+        if version is not None:
             connection.execute(_DELETE, key)
         return
     if (after.reward_model, after.population) != (fold.reward_model, fold.population):
@@ -98,7 +102,7 @@ def fold_in(connection: Connection, scope: Scope, fold: Fold, now: int) -> None:
             f"the fold gave a posterior of {(after.reward_model, after.population)}, "
             f"expected {(fold.reward_model, fold.population)}"
         )
-    _write(connection, scope, after, None if row is None else row.version, now)
+    _write(connection, scope, after, version, now)
 
 
 def iter_posteriors(
@@ -152,7 +156,7 @@ def _write(
         )
         return 1
     key = _key(scope, posterior.reward_model, posterior.population)
-    done = connection.execute(_UPDATE, {**values, **key, "expected": expected})
+    done = _UPDATE.execute(connection, {**values, **key, "expected": expected})
     if done.rowcount != 1:
         raise WriteRaceError
     return expected + 1
