@@ -1,0 +1,149 @@
+"""Checks of what a reward model says of replies: consistent, and right on planted preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from persona_engine.errors import FingerprintMismatchError
+from persona_engine.testing.kit import CheckFailedError, require, require_close
+from persona_engine.testing.planted import Planted
+from persona_engine.testing.subjects import RewardModelSubject
+from persona_engine.types import Posterior
+
+
+def logit_is_antisymmetric(subject: RewardModelSubject) -> None:
+    """Prefer b to a exactly as much as a is dispreferred to b."""
+    remedy = "compute logit(a, b) from the difference of the two rewards"
+    a, b = subject.probes
+    for posterior in (subject.prior, subject.posterior):
+        forward = subject.model.logit(subject.population, posterior, a, b)
+        backward = subject.model.logit(subject.population, posterior, b, a)
+        require_close(forward.mean, -backward.mean, "logit(a, b) and -logit(b, a)", remedy=remedy)
+        require_close(forward.std, backward.std, "their spreads", remedy=remedy)
+
+
+def a_reply_ties_with_itself(subject: RewardModelSubject) -> None:
+    """Have no preference, and no doubt, between a reply and itself."""
+    remedy = "take the spread of the difference under the joint posterior: what is shared cancels"
+    a, _ = subject.probes
+    tie = subject.model.logit(subject.population, subject.posterior, a, a)
+    scale = 1e-3 * max(1.0, float(subject.logits(subject.posterior).std.max()))
+    require_close(tie.mean, np.zeros(len(a)), "logit(a, a)", remedy=remedy)
+    require(
+        float(tie.std.max()) <= scale, f"its spread is {tie.std.max():.3g}, not 0", remedy=remedy
+    )
+
+
+def score_agrees_with_logit(subject: RewardModelSubject) -> None:
+    """Differ in score by the logit of the pair."""
+    remedy = "let logit be the difference of the two scores"
+    a, b = subject.probes
+    for posterior in (subject.prior, subject.posterior):
+        scores = [
+            subject.model.score(subject.population, [posterior], each).mean[0] for each in (a, b)
+        ]
+        pair = subject.model.logit(subject.population, posterior, a, b)
+        require_close(
+            scores[0] - scores[1],
+            pair.mean,
+            "score(a) - score(b) and logit(a, b)",
+            remedy=remedy,
+            tolerance=1e-3,
+        )
+
+
+def shared_preference_is_found(subject: RewardModelSubject) -> None:
+    """Predict users never seen, without any answer of theirs, when all users want much the same."""
+    planted = subject.agreed
+    population = subject.fit(planted.data)
+    stranger = subject.model.infer(population, subject.nothing)
+    right = [
+        subject.model.logit(population, stranger, each.chosen, each.rejected).mean > 0
+        for each in planted.query
+    ]
+    _require_accuracy(float(np.mean(right)), planted, floor=0.75)
+
+
+def personal_preference_is_found(subject: RewardModelSubject) -> None:
+    """Predict users never seen from a few answers, when tastes are opposed (personal methods)."""
+    if not subject.model.personal:
+        return
+    planted = subject.opposed
+    people = subject.model.infer_many(subject.population, planted.support)
+    right = [
+        subject.model.logit(subject.population, person, each.chosen, each.rejected).mean > 0
+        for person, each in zip(people, planted.query, strict=True)
+    ]
+    _require_accuracy(float(np.mean(right)), planted, floor=0.65)
+
+
+def neighbours_want_alike(subject: RewardModelSubject) -> None:
+    """Place users with like tastes nearer than users with opposite ones (personal methods)."""
+    if not subject.model.personal:
+        return
+    tastes = subject.opposed.tastes
+    people = subject.model.infer_many(subject.population, subject.opposed.support)
+    embeddings = np.stack([subject.model.embed(subject.population, each) for each in people])
+    upper = np.triu_indices(len(people), 1)
+    distance = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=2)[upper]
+    unlike = np.linalg.norm(tastes[:, None] - tastes[None], axis=2)[upper]
+    agreement = 0.0 if distance.std() == 0 else float(np.corrcoef(distance, unlike)[0, 1])
+    require(
+        agreement >= 0.3,
+        f"the distance of embeddings and that of tastes correlate by {agreement:.2f}, not 0.3",
+        remedy="embed the posterior mean in coordinates where distance means disagreement",
+    )
+
+
+def foreign_posteriors_are_refused(subject: RewardModelSubject) -> None:
+    """Raise FingerprintMismatchError for a posterior of another population."""
+    a, b = subject.probes
+    mine = subject.posterior
+    foreign = Posterior(
+        mine.reward_model,
+        "another",
+        mine.fingerprint,
+        mine.mean,
+        mine.covariance,
+        mine.count,
+        mine.state,
+    )
+    model, population = subject.model, subject.population
+    calls = {
+        "score": lambda: model.score(population, [mine, foreign], a),
+        "logit": lambda: model.logit(population, foreign, a, b),
+        "update": lambda: model.update(population, foreign, subject.evidence[0]),
+        "embed": lambda: model.embed(population, foreign),
+    }
+    for name, call in calls.items():
+        _require_refusal(name, call)
+
+
+def _require_refusal(name: str, call: Callable[[], object]) -> None:
+    remedy = f"call posterior.require(population) first in {name}"
+    try:
+        call()
+    except FingerprintMismatchError:
+        return
+    except Exception as error:
+        raise CheckFailedError(
+            f"{name} raises {type(error).__name__}: {error}", remedy=remedy
+        ) from error
+    raise CheckFailedError(f"{name} mixes a posterior with a population not its own", remedy=remedy)
+
+
+def _require_accuracy(accuracy: float, planted: Planted, *, floor: float) -> None:
+    best = np.mean(
+        [
+            (each.chosen - each.rejected) @ taste > 0
+            for each, taste in zip(planted.query, planted.tastes, strict=True)
+        ]
+    )
+    require(
+        accuracy >= floor,
+        f"it is right on {accuracy:.2f} of the comparisons, expected {floor} at least; knowing the "
+        f"tastes gives {best:.2f}, chance 0.50",
+        remedy="check the sign of chosen - rejected, and that infer reads the evidence",
+    )
