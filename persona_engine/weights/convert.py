@@ -190,7 +190,12 @@ def _tokenizer(tokens: list[str], merges: list[list[str]], special: list[str]) -
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": vocabulary[each], "content": each, **dict.fromkeys(flags, False), "special": True}
+            {
+                "id": vocabulary[each],
+                "content": each,
+                **dict.fromkeys(flags, False),
+                "special": True,
+            }
             for each in special
         ],
         "normalizer": None,
