@@ -61,9 +61,14 @@ class NumpySearcher:
         self, query: FloatArray, *, count: int, allowed: IntArray | None, excluded: IntArray
     ) -> tuple[IntArray, FloatArray]:
         """Return numbers and inner products, greatest first."""
-        rows = np.arange(len(self._vectors)) if allowed is None else allowed
-        rows = np.setdiff1d(rows, excluded) if excluded.size else rows
-        products = self._vectors[rows] @ query  # (n,)
+        if allowed is None:
+            kept = np.ones(len(self._vectors), bool)
+            kept[excluded] = False
+            rows = np.flatnonzero(kept)
+            products = (self._vectors @ query)[rows]  # (n,)
+        else:
+            rows = np.setdiff1d(allowed, excluded)
+            products = self._vectors[rows] @ query  # (n,)
         count = min(count, len(rows))
         best = np.argpartition(-products, count - 1)[:count] if count else np.arange(0)
         best = best[np.argsort(-products[best], kind="stable")]

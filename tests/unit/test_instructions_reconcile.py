@@ -1,0 +1,76 @@
+"""Repeats merge; changed wishes do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from persona_engine.errors import InvalidInputError
+from persona_engine.instructions import reconcile
+from persona_engine.types import Instruction
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+OLD = Instruction("old", "Answer in British English.", NOW)
+
+
+def decide(text, old=OLD, cosine=None, **fields):
+    new = Instruction("new", text, NOW, **fields)
+    if cosine is None:
+        return reconcile(new, [old])
+    vectors = np.array([[cosine, np.sqrt(1 - cosine**2)]])
+    return reconcile(new, [old], embedding=np.array([1.0, 0.0]), embeddings=vectors)
+
+
+@pytest.mark.parametrize(
+    "text", ["answer in  british english", "ANSWER IN “BRITISH” ENGLISH!", OLD.text]
+)
+def test_equal_words_merge_without_embeddings(text):
+    decision = decide(text)
+    assert (decision.action, decision.existing, decision.similarity) == ("keep", OLD, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cosine", "action"),
+    [
+        ("Answer in British English.", "Please always answer in British English", 0.97, "keep"),
+        ("Use bullet points", "Use a bullet point, please", 0.95, "keep"),
+        ("Answer in British English.", "Please answer in British English", 0.80, "add"),
+        ("Use at most 3 sentences", "Use at most 5 sentences", 0.99, "add"),
+        ("Use emoji", "Don't use emoji", 0.99, "add"),
+        ("I prefer tea over coffee", "I prefer coffee over tea", 0.99, "add"),
+        ("Show code in C++", "Show code in C#", 0.99, "add"),
+        ("😀", "🚫", 0.99, "add"),
+        ("Round to 1.5", "Round to 15", 0.99, "add"),
+    ],
+)
+def test_only_fillers_and_plurals_may_differ(before, after, cosine, action):
+    assert decide(after, replace(OLD, text=before), cosine=cosine).action == action
+
+
+def test_more_weight_replaces():
+    guess = replace(OLD, source="induced", trust=0.6)
+    assert decide(OLD.text, guess).action == "replace"
+    assert decide(OLD.text, strength="must").action == "replace"
+    assert decide(OLD.text, source="induced", trust=0.6).action == "keep"
+
+
+def test_what_differs_in_more_than_words_stays_apart():
+    assert decide(OLD.text, scope="e-mails").action == "add"
+    assert decide(OLD.text, valid_until=NOW).action == "add"
+    assert decide(OLD.text, replace(OLD, source="operator")).action == "add"
+    assert decide(OLD.text, replace(OLD, status="retracted")).action == "add"
+
+
+def test_nearest_of_several_is_named():
+    others = [replace(OLD, id=str(i), text="Please answer in British English") for i in range(2)]
+    vectors = np.array([[0.95, 0.0], [0.98, 0.0]])
+    new = Instruction("new", OLD.text, NOW)
+    decision = reconcile(new, others, embedding=np.array([1.0, 0.0]), embeddings=vectors)
+    assert decision.existing == others[1]
+    assert decision.similarity == pytest.approx(0.98)
+    assert reconcile(new, []).action == "add"
+    with pytest.raises(InvalidInputError, match="1 embeddings for 2"):
+        reconcile(new, others, embedding=vectors[0], embeddings=vectors[:1])
