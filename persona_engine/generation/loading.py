@@ -1,0 +1,124 @@
+"""Loads a network and its tokenizer from a local folder; safetensors only, no remote code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from persona_engine.errors import ConfigError, WeightsError
+from persona_engine.generation.attention import use_packed_attention
+from persona_engine.generation.layer_tap import LayerTap
+from persona_engine.generation.model import Dtype, ModelKind
+
+
+class LoadedModel:
+    """A network in memory, with its tokenizer and taps on its layers."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tokenizer: Any,  # noqa: ANN401  # a transformers tokenizer
+        device: torch.device,
+        *,
+        layer_count: int,
+    ) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.device = device
+        self._layers = _decoder_layers(network, layer_count)
+        self._taps: dict[int, LayerTap] = {}
+        self._lock = threading.Lock()
+
+    def tap(self, layer: int) -> LayerTap:
+        """Return the tap that reads the hidden states after ``layer``, counted from 1."""
+        with self._lock:
+            if layer not in self._taps:
+                self._taps[layer] = LayerTap(self._layers[layer - 1])
+            return self._taps[layer]
+
+    def end_tokens(self) -> tuple[int, ...]:
+        """Return every token that ends a reply, wherever the model folder names it."""
+        network: Any = self.network
+        named = (
+            getattr(network.generation_config, "eos_token_id", None),
+            getattr(network.config, "eos_token_id", None),
+            self.tokenizer.eos_token_id,
+        )
+        lists = (each if isinstance(each, list) else [each] for each in named)
+        return tuple(sorted({token for each in lists for token in each if token is not None}))
+
+
+def load_model(
+    weights: Path, *, device: str | None, dtype: Dtype, kind: ModelKind, layer_count: int
+) -> LoadedModel:
+    """Load a model folder.
+
+    Raises:
+        WeightsError: The folder cannot be read as a model of that kind.
+        ConfigError: The device does not exist.
+    """
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+    place = _device(device)
+    architecture = AutoModelForCausalLM if kind == "causal" else AutoModel
+    try:
+        with _no_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
+            network = architecture.from_pretrained(
+                weights,
+                dtype=getattr(torch, dtype),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise WeightsError(
+            f"{weights} cannot be loaded as a {kind} model: {error}",
+            remedy="pull the weights again (`persona weights pull NAME`)",
+        ) from error
+    network.eval().requires_grad_(False).to(place)
+    if place.type == "cpu" and kind == "causal":
+        use_packed_attention(network)
+    return LoadedModel(network, tokenizer, place, layer_count=layer_count)
+
+
+def _device(name: str | None) -> torch.device:
+    chosen = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(chosen)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device is {name!r}, which this machine does not have: {error}",
+            remedy="leave it out: CUDA is used when present, else the CPU",
+        ) from error
+    return device
+
+
+def _decoder_layers(network: nn.Module, count: int) -> nn.ModuleList:
+    # Modules are walked outside in, so the stack of layers comes before any list inside a layer.
+    for module in network.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise WeightsError(
+        f"{type(network).__name__} has no list of {count} layers, expected a transformer"
+    )
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

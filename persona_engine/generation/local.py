@@ -1,0 +1,98 @@
+"""The generator ``local``: a causal language model on this machine."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from persona_engine.encoders.hidden_state import HiddenStateEncoder
+from persona_engine.errors import InvalidInputError
+from persona_engine.generation.chat_format import ChatFormat
+from persona_engine.generation.model import LocalModel
+
+if TYPE_CHECKING:
+    from persona_engine.generation.branches import DecodingSetup
+    from persona_engine.interfaces import Branches, Encoder
+    from persona_engine.types import Conversation
+
+
+class LocalGenerator:
+    """Continues conversations with a causal language model from a local folder.
+
+    The network is loaded when the first conversation is read, and shared with `feature_encoder`.
+    Use it whenever the host lets the engine generate: only a local model shows its hidden states
+    while decoding, which makes scoring a candidate free. A host whose model runs elsewhere ranks
+    finished texts with an encoder instead.
+
+    Args:
+        model: The model folder.
+        layer_fraction: Depth of the feature layer; 0.8 is four fifths of the way up.
+        length_feature: Whether features end with log(1 + number of tokens).
+        max_batch_tokens: Token budget of one batch of the encoder.
+    """
+
+    def __init__(
+        self,
+        model: LocalModel,
+        *,
+        layer_fraction: float = 0.8,
+        length_feature: bool = True,
+        max_batch_tokens: int = 4096,
+    ) -> None:
+        self.name = model.weights.name
+        self._model = model
+        self._encoder = HiddenStateEncoder(
+            model,
+            layer_fraction=layer_fraction,
+            length_feature=length_feature,
+            max_batch_tokens=max_batch_tokens,
+        )
+
+    @property
+    def feature_encoder(self) -> Encoder:
+        """The encoder whose features `Branches.features` gives, on the same network."""
+        return self._encoder
+
+    def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
+        """Read the conversation once and return that many branches on its cache.
+
+        A conversation that leaves too little room for a reply loses its oldest exchanges.
+
+        Args:
+            conversation: The messages, at least one.
+            branches: How many replies to grow.
+            seed: Decides every draw. Branch ``i`` draws the same numbers whatever ``branches`` is.
+
+        Raises:
+            InvalidInputError: The conversation is empty or malformed, or ``branches`` below 1.
+            WeightsError: The model cannot be loaded.
+        """
+        from persona_engine.generation.branches import CachedBranches
+
+        if not conversation:
+            raise InvalidInputError("the conversation is empty, expected at least one message")
+        reply_room = min(1024, self._model.context // 4)
+        prompt = self._format.prompt_ids(conversation, room=self._model.context - reply_room)
+        return CachedBranches(self._setup, prompt, branches=branches, seed=seed)
+
+    def count_tokens(self, text: str) -> int:
+        """Return the length of a text in tokens."""
+        return self._format.count(text)
+
+    @cached_property
+    def _format(self) -> ChatFormat:
+        return ChatFormat(self._model.load().tokenizer)
+
+    @cached_property
+    def _setup(self) -> DecodingSetup:
+        from persona_engine.generation.branches import DecodingSetup
+
+        loaded = self._model.load()
+        return DecodingSetup(
+            model=loaded,
+            tap=loaded.tap(self._encoder.layer),
+            hidden_size=self._model.hidden_size,
+            end_tokens=loaded.end_tokens(),
+            context=self._model.context,
+            length_feature=self._encoder.length_feature,
+        )

@@ -1,0 +1,66 @@
+"""Draws the next token of many branches at once."""
+
+from __future__ import annotations
+
+import torch
+
+# Wide enough to hold the nucleus nearly always; rows where it does not are sorted in full.
+_HEAD = 256
+
+
+def draw_tokens(
+    logits: torch.Tensor, uniforms: torch.Tensor, *, temperature: float, top_p: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw one token for each branch.
+
+    Each row is drawn by inverting its cumulative distribution at its own uniform number, so that
+    a branch's token depends on nothing but its row. Nucleus sampling as in Holtzman et al. 2019
+    ("The Curious Case of Neural Text Degeneration", arXiv 1904.09751).
+
+    Args:
+        logits: ``(B, V)`` float32.
+        uniforms: ``(B,)`` in [0, 1).
+        temperature: 0 takes the likeliest token.
+        top_p: Probability of the set of likeliest tokens that is drawn from.
+
+    Returns:
+        Tokens ``(B,)`` and their log-probabilities ``(B,)`` under the model itself, that is, at
+        temperature 1 and with no token left out.
+    """
+    if temperature == 0.0:
+        tokens = logits.argmax(-1)
+    elif top_p < 1.0:
+        tokens = _draw_nucleus(logits / temperature, uniforms, top_p)
+    else:
+        tokens = _invert((logits / temperature).softmax(-1).cumsum(-1), uniforms)
+    chosen = logits.gather(-1, tokens[:, None])[:, 0]  # (B,)
+    return tokens, chosen - logits.logsumexp(-1)
+
+
+def _draw_nucleus(scaled: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
+    head, order = scaled.topk(min(_HEAD, scaled.shape[-1]))  # (B, K), likeliest first
+    probabilities = (head - scaled.logsumexp(-1, keepdim=True)).exp()
+    tokens = _pick(probabilities, order, uniforms, top_p)
+    for row in (probabilities.sum(-1) < top_p).nonzero()[:, 0].tolist():
+        whole, order_of_row = scaled[row].softmax(-1).sort(descending=True, stable=True)
+        tokens[row] = _pick(whole[None], order_of_row[None], uniforms[row, None], top_p)[0]
+    return tokens
+
+
+def _pick(
+    probabilities: torch.Tensor, order: torch.Tensor, uniforms: torch.Tensor, top_p: float
+) -> torch.Tensor:
+    """Draw from the shortest prefix of sorted ``(B, K)`` probabilities that reaches ``top_p``."""
+    before = probabilities.cumsum(-1) - probabilities
+    nucleus = probabilities.where(before < top_p, 0.0)
+    nucleus[:, 0] = probabilities[:, 0]  # rounding must not empty it
+    return order.gather(-1, _invert(nucleus.cumsum(-1), uniforms)[:, None])[:, 0]
+
+
+def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Return the first index whose cumulative mass exceeds that share of the total, ``(B,)``."""
+    total = cumulative[:, -1:].contiguous()
+    index = torch.searchsorted(cumulative, uniforms[:, None] * total, right=True)
+    # The last token with any mass: a product that rounds up to the total must not go past it.
+    last = torch.searchsorted(cumulative, total)
+    return index.minimum(last)[:, 0]
