@@ -1,0 +1,151 @@
+"""The shared basis: a spectral start, then joint maximisation of the penalised lower bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona_engine.types import FloatArray
+from persona_hierarchical.differences import Differences
+from persona_hierarchical.logistic import minimise, sigmoid
+from persona_hierarchical.lower_bound import Block, Doubles, Rows, blocks_of_users, lower_bound
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Weights of the principal axes: ``w_u = shared + basis z_u``, ``z_u ~ N(0, I)``.
+
+    Args:
+        shared: ``(R,)`` what all users prefer.
+        basis: ``(R, K)`` how they differ.
+    """
+
+    shared: Doubles
+    basis: Doubles
+
+    @property
+    def rank(self) -> int:
+        """Number of latent dimensions, ``K``."""
+        return int(self.basis.shape[1])
+
+    def scaled(self, factor: float) -> Basis:
+        """Return a population whose users differ that many times as much."""
+        return Basis(self.shared, self.basis * factor)
+
+    def rotated(self, moment: Doubles) -> Basis:
+        """Return the same population with latent axes ordered by how much of the logit they move.
+
+        The rotation makes ``basisᵀ diag(moment) basis`` diagonal and descending, each axis signed
+        so that its largest weight is positive; the prior stays ``N(0, I)``.
+        """
+        _, _, rotation = np.linalg.svd(np.sqrt(moment)[:, None] * self.basis, full_matrices=False)
+        basis = self.basis @ rotation.T
+        sign = np.sign(basis[np.abs(basis).argmax(0), np.arange(basis.shape[1])])
+        return Basis(self.shared, basis * np.where(sign == 0.0, 1.0, sign))
+
+    def truncated(self, rank: int) -> Basis:
+        """Return the population with the first latent axes only."""
+        return Basis(self.shared, self.basis[:, :rank])
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Comparisons of some users, ready for the bound.
+
+    Args:
+        rows: ``(N, R)`` differences in the principal axes.
+        weight: ``(N,)`` strengths.
+        user: ``(N,)`` users.
+        moment: ``(R,)`` second moment of each axis over all comparisons.
+        blocks: The users, grouped.
+    """
+
+    rows: FloatArray
+    weight: FloatArray
+    user: Rows
+    moment: Doubles
+    blocks: Sequence[Block]
+
+
+def sample_of(differences: Differences, chosen: Rows) -> Sample:
+    """Return the chosen rows as a sample."""
+    user, weight = differences.user[chosen], differences.weight[chosen]
+    return Sample(
+        differences.rows[chosen],
+        weight,
+        user,
+        differences.moment,
+        blocks_of_users(user, weight),
+    )
+
+
+def spectral_start(sample: Sample, shared: Doubles, *, rank: int, ridge: float) -> Basis:
+    """Return a basis from how residuals of one user's comparisons agree with one another.
+
+    With residual ``r_i = 1 - p_i`` under the pooled weights, ``E[r_i r_j Δ_i Δ_jᵀ]`` over different
+    comparisons ``i ≠ j`` of one user is ``F Σ F`` to first order, ``F = E[p(1-p) Δ Δᵀ]`` and ``Σ``
+    the covariance of users' weights: a moment that noise doesn't bias. Its leading eigenvectors in
+    ``F``'s own metric are the basis.
+    """
+    wrong = sigmoid(-(sample.rows @ shared.astype(np.float32)))
+    residual = sample.rows * (sample.weight * wrong)[:, None]  # (N, R)
+    _, owner, count = np.unique(sample.user, return_inverse=True, return_counts=True)
+    summed = np.zeros((len(count), residual.shape[1]), np.float32)
+    np.add.at(summed, owner, residual)
+    pairs = max(1.0, float(np.square(count.astype(np.float64)).sum() - count.sum()))
+    moment = (summed.T @ summed - residual.T @ residual).astype(np.float64) / pairs
+    root = _inverse_root(sample, wrong, ridge)
+    values, vectors = np.linalg.eigh(root @ moment @ root)
+    values, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
+    floor = 0.05 * max(float(values[0]), 1e-3)
+    return Basis(shared, (root @ vectors) * np.sqrt(np.maximum(values, floor)))
+
+
+def _inverse_root(sample: Sample, wrong: FloatArray, ridge: float) -> Doubles:
+    """Return ``(F + ridge/N)^-1/2``, ``(R, R)``."""
+    weighted = sample.rows * np.sqrt(sample.weight * wrong * (1.0 - wrong))[:, None]
+    total = float(sample.weight.sum(dtype=np.float64))
+    values, vectors = np.linalg.eigh((weighted.T @ weighted).astype(np.float64) / total)
+    damped = np.maximum(values, 0.0) + ridge / total
+    result: Doubles = (vectors / np.sqrt(damped)) @ vectors.T
+    return result
+
+
+def fit_basis(
+    sample: Sample, start: Basis, *, shared_ridge: float, basis_ridge: float, iterations: int = 30
+) -> Basis:
+    """Maximise ``Σ_u bound_u - shared_ridge/2·|w₀|² - basis_ridge/2·|B|²`` jointly.
+
+    ``|B|²`` is the trace of the users' covariance ``B Bᵀ``, so its penalty drives needless latent
+    directions to zero: it chooses the rank as it shrinks.
+    """
+    total = float(sample.weight.sum(dtype=np.float64))
+    ridges = np.concatenate([[shared_ridge], np.full(start.rank, basis_ridge)])
+    curvature = np.sqrt(0.25 * total * sample.moment[:, None] + ridges)  # (R, 1+K)
+
+    def objective(scaled: Doubles) -> tuple[float, Doubles]:
+        theta = scaled / curvature
+        projected = sample.rows @ theta.astype(np.float32)  # (N, 1+K)
+        offset, latent = np.ascontiguousarray(projected[:, 0]), projected[:, 1:]
+        bound = lower_bound(sample.blocks, offset, latent)
+        slope = np.column_stack([bound.pull, bound.turn])
+        penalty = 0.5 * float((ridges * np.square(theta)).sum())
+        gradient = ridges * theta - sample.rows.T @ slope
+        return penalty - float(bound.per_user.sum()), gradient / curvature
+
+    begin = np.column_stack([start.shared, start.basis]) * curvature
+    theta = minimise(objective, begin, iterations=iterations, tolerance=1e-5) / curvature
+    return Basis(theta[:, 0], theta[:, 1:])
+
+
+def log_evidence(sample: Sample, basis: Basis) -> Doubles:
+    """Return each user's lower bound of the log-likelihood, ``(U,)``.
+
+    By the chain rule this is the sum of the log-probabilities of each comparison given those before
+    it: few-shot prediction at every number of shots at once.
+    """
+    offset = sample.rows @ basis.shared.astype(np.float32)
+    latent = sample.rows @ basis.basis.astype(np.float32)
+    return lower_bound(sample.blocks, offset, latent).per_user

@@ -1,0 +1,159 @@
+"""Posteriors of users from their comparisons: one, many, or one more comparison."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_engine.types import Arrays, Evidence, FloatArray, Population, Posterior
+from persona_hierarchical.logistic import sigmoid
+from persona_hierarchical.lower_bound import Doubles
+from persona_hierarchical.newton import mode, modes
+
+KEPT = 512
+"""Comparisons that a posterior keeps; older ones are folded into a Gaussian."""
+
+_BATCH = 256  # users solved together: their arrays stay in the processor's cache
+
+
+def infer_one(population: Population, evidence: Evidence) -> Posterior:
+    """Return one user's posterior."""
+    return _solve(population, _projected(population, evidence), len(evidence), start=None)
+
+
+def update_one(population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
+    """Return the posterior with further comparisons, from the previous mode."""
+    old = posterior.state
+    new = _projected(population, evidence)
+    state = dict(old) | {
+        key: np.concatenate([old[key], new[key]]) if key in old else new[key] for key in new
+    }
+    return _solve(population, state, posterior.count + len(evidence), start=posterior.mean)
+
+
+def infer_batches(population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
+    """Return the posteriors of many users, solved together by padded number of comparisons."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    rank = population.arrays["projection"].shape[1] - 1
+    for place, each in enumerate(evidence):
+        alone = rank == 0 or not 0 < len(each) <= KEPT
+        groups[0 if alone else _padded(len(each))].append(place)
+    result: dict[int, Posterior] = {
+        place: infer_one(population, evidence[place]) for place in groups.pop(0, [])
+    }
+    for size, places in groups.items():
+        for begin in range(0, len(places), _BATCH):
+            batch = places[begin : begin + _BATCH]
+            members = [evidence[place] for place in batch]
+            result.update(zip(batch, _infer_batch(population, members, size), strict=True))
+    return [result[place] for place in range(len(evidence))]
+
+
+def _padded(count: int) -> int:
+    """Return the batch size for a number of comparisons: at most a quarter more."""
+    step = max(1, 1 << (count.bit_length() - 3)) if count >= 4 else 1
+    return -(-count // step) * step
+
+
+def _infer_batch(population: Population, members: list[Evidence], size: int) -> list[Posterior]:
+    projection = population.arrays["projection"]
+    counts = np.array([len(each) for each in members])
+    raw = np.concatenate([each.chosen for each in members])
+    raw -= np.concatenate([each.rejected for each in members])
+    projected = raw @ projection  # (Σn, 1+K)
+    strength = np.concatenate([each.weight for each in members])
+    ends = np.cumsum(counts)
+    padded = np.zeros((len(members), size, projection.shape[1]))
+    weight = np.zeros((len(members), size))
+    owner = np.repeat(np.arange(len(members)), counts)
+    place = np.arange(len(projected)) - np.repeat(ends - counts, counts)
+    padded[owner, place] = projected
+    weight[owner, place] = strength
+    first = np.ascontiguousarray(padded.transpose(1, 2, 0))  # (n, 1+K, U)
+    mean, covariance = modes(first[:, 1:], first[:, 0], np.ascontiguousarray(weight.T))
+    mean, covariance = mean.astype(np.float32), covariance.astype(np.float32)
+    name, version, fingerprint = (
+        population.reward_model,
+        population.version,
+        population.fingerprint,
+    )
+    rows, offset = np.ascontiguousarray(projected[:, 1:]), np.ascontiguousarray(projected[:, 0])
+    posteriors = []
+    for user, (count, end) in enumerate(zip(counts.tolist(), ends.tolist(), strict=True)):
+        mine = slice(end - count, end)
+        state = {"rows": rows[mine], "offset": offset[mine], "weight": strength[mine]}
+        posteriors.append(
+            Posterior(name, version, fingerprint, mean[user], covariance[user], count, state)
+        )
+    return posteriors
+
+
+def _projected(population: Population, evidence: Evidence) -> dict[str, FloatArray]:
+    """Return what the posterior needs of the comparisons: ``(n, K)`` instead of ``(n, D)``."""
+    projection = population.arrays["projection"]
+    projected = (evidence.chosen - evidence.rejected) @ projection
+    return {
+        "rows": np.ascontiguousarray(projected[:, 1:]),
+        "offset": np.ascontiguousarray(projected[:, 0]),
+        "weight": np.array(evidence.weight, np.float32),
+    }
+
+
+def _solve(
+    population: Population, state: Arrays, count: int, *, start: FloatArray | None
+) -> Posterior:
+    rank = population.arrays["projection"].shape[1] - 1
+    if rank == 0:
+        kept: dict[str, FloatArray] = {}
+        z, covariance = np.zeros(0), np.zeros((0, 0))
+    else:
+        z, covariance, kept = _laplace(state, rank, start)
+    return Posterior(
+        reward_model=population.reward_model,
+        population=population.version,
+        fingerprint=population.fingerprint,
+        mean=z.astype(np.float32),
+        covariance=covariance.astype(np.float32),
+        count=count,
+        state=kept,
+    )
+
+
+def _laplace(
+    state: Arrays, rank: int, start: FloatArray | None
+) -> tuple[Doubles, Doubles, dict[str, FloatArray]]:
+    rows = state["rows"].astype(np.float64)
+    offset = state["offset"].astype(np.float64)
+    weight = state["weight"].astype(np.float64)
+    precision = np.eye(rank)
+    pull = np.zeros(rank)
+    if "folded_precision" in state:
+        precision = precision + state["folded_precision"]
+        pull = pull + state["folded_pull"]
+    begin = np.zeros(rank) if start is None else start.astype(np.float64)
+    z, covariance = mode(rows, offset, weight, precision=precision, pull=pull, start=begin)
+    if len(rows) <= KEPT:
+        return z, covariance, dict(state)
+    return z, covariance, _folded(state, z)
+
+
+def _folded(state: Arrays, z: Doubles) -> dict[str, FloatArray]:
+    """Keep the latest comparisons; make the older ones the Gaussian that they are at the mode.
+
+    Gradient and curvature at the mode stay the same, so the posterior does too.
+    """
+    old = slice(0, len(state["rows"]) - KEPT)
+    rows = state["rows"][old].astype(np.float64)
+    weight = state["weight"][old].astype(np.float64)
+    wrong = sigmoid(-(state["offset"][old] + rows @ z))
+    precision = (rows.T * (weight * wrong * (1.0 - wrong))) @ rows
+    pull = rows.T @ (weight * wrong) + precision @ z
+    return {
+        "rows": state["rows"][old.stop :],
+        "offset": state["offset"][old.stop :],
+        "weight": state["weight"][old.stop :],
+        "folded_precision": precision + state.get("folded_precision", 0.0),
+        "folded_pull": pull + state.get("folded_pull", 0.0),
+    }

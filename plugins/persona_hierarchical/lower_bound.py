@@ -1,0 +1,165 @@
+"""Evidence lower bound of users' comparisons under a shared basis, and its gradient.
+
+User ``u``'s logit of row ``i`` is ``o_i + b_i·z_u`` with ``z_u ~ N(0, I)``. The posterior of each
+``z_u`` is taken as the Gaussian that maximises ``Σ E[log σ(logit)] - KL`` (Opper & Archambeau 2009,
+"The variational Gaussian approximation revisited"); the expectation is a Gauss–Hermite sum over the
+logit's own Gaussian. The bound is tight where a user has few comparisons, and the gradient of its
+maximum needs no derivative of the Gaussian (envelope theorem).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persona_engine.types import FloatArray
+
+Doubles = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+_NODES, _SHARES = np.polynomial.hermite_e.hermegauss(7)
+_NODES = _NODES.astype(np.float32)
+_SHARES = (_SHARES / _SHARES.sum()).astype(np.float32)
+
+
+@dataclass(slots=True)
+class Block:
+    """Users with about as many comparisons, padded to the same number.
+
+    Args:
+        users: ``(U,)`` place of each user among all.
+        rows: ``(U, n)`` rows of each user; padding repeats row 0.
+        weight: ``(U, n)`` strength of each comparison, 0 for padding.
+        mean: ``(U, K)`` posterior means, kept between calls as the next start.
+        covariance: ``(U, K, K)`` posterior covariances.
+    """
+
+    users: Rows
+    rows: Rows
+    weight: FloatArray
+    mean: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    covariance: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+
+
+def blocks_of_users(user: Rows, weight: FloatArray) -> list[Block]:
+    """Group the users by number of comparisons, so that padding adds at most a quarter."""
+    order = np.argsort(user, kind="stable")
+    _, start, count = np.unique(user[order], return_index=True, return_counts=True)
+    step = np.maximum(1, 2 ** (np.log2(count).astype(np.int64) - 2))
+    size = -(-count // step) * step
+    blocks = []
+    for padded in np.unique(size):
+        users = np.flatnonzero(size == padded)
+        place = np.arange(padded)
+        present = place < count[users, None]  # (U, n)
+        rows = order[np.where(present, start[users, None] + place, 0)]
+        blocks.append(Block(users, rows, np.where(present, weight[rows], 0.0).astype(np.float32)))
+    return blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The bound of each user, and its gradient.
+
+    Args:
+        per_user: ``(U,)`` lower bound of each user's log-likelihood.
+        pull: ``(N,)`` gradient by each row's offset ``o_i``.
+        turn: ``(N, K)`` gradient by each row's ``b_i``.
+    """
+
+    per_user: Doubles
+    pull: FloatArray
+    turn: FloatArray
+
+
+def lower_bound(blocks: Sequence[Block], offset: FloatArray, latent: FloatArray) -> Bound:
+    """Maximise the bound over each user's Gaussian, starting from the blocks' last ones.
+
+    Args:
+        blocks: The users; their ``mean`` and ``covariance`` are replaced.
+        offset: ``(N,)`` shared part of each row's logit.
+        latent: ``(N, K)`` each row's ``b_i``.
+    """
+    rank = latent.shape[1]
+    per_user = np.zeros(sum(len(block.users) for block in blocks))
+    pull = np.zeros(len(offset), np.float32)
+    turn = np.zeros_like(latent)
+    for block in blocks:
+        if block.mean.shape != (len(block.users), rank):
+            block.mean = np.zeros((len(block.users), rank), np.float32)
+            block.covariance = np.broadcast_to(
+                np.eye(rank, dtype=np.float32), (len(block.users), rank, rank)
+            )
+        b = latent[block.rows]  # (U, n, K)
+        o = offset[block.rows]  # (U, n)
+        _improve(block, o, b)
+        mean, variance, sb = _moments(block, o, b)
+        wrong, bend = _slopes(mean, variance)
+        per_user[block.users] = _fit(block, mean, variance) - _divergence(block)
+        present = block.weight > 0
+        rows = block.rows[present]
+        gradient = block.weight * wrong  # (U, n)
+        pull[rows] = gradient[present]
+        bent = (block.weight * bend)[..., None] * sb
+        turn[rows] = (gradient[..., None] * block.mean[:, None, :] - bent)[present]
+    return Bound(per_user, pull, turn)
+
+
+def _improve(block: Block, offset: FloatArray, b: FloatArray, *, most: int = 12) -> None:
+    """Take fixed-point steps: precision ``I + Σ E[p(1-p)] b bᵀ``, Newton in the mean."""
+    eye = np.eye(b.shape[2], dtype=np.float32)
+    across = b.transpose(0, 2, 1)  # (U, K, n)
+    for _ in range(most):
+        mean, variance, _ = _moments(block, offset, b)
+        wrong, bend = _slopes(mean, variance)
+        precision = eye + (across * (block.weight * bend)[:, None, :]) @ b  # (U, K, K)
+        gradient = (across @ (block.weight * wrong)[..., None])[..., 0] - block.mean
+        block.covariance = np.linalg.inv(precision)
+        step = (block.covariance @ gradient[..., None])[..., 0]
+        block.mean = block.mean + step
+        if float(np.abs(step).max(initial=0.0)) < 1e-3:
+            break
+
+
+def _moments(
+    block: Block, offset: FloatArray, b: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return mean and variance of each logit, ``(U, n)``, and ``S b``, ``(U, n, K)``."""
+    sb = b @ block.covariance
+    mean = offset + (b @ block.mean[..., None])[..., 0]
+    return mean, np.maximum((sb * b).sum(-1), 0.0), sb
+
+
+def _slopes(mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``E[1 - p]`` and ``E[p(1-p)]`` of each logit."""
+    spread = np.sqrt(variance)
+    wrong = np.zeros_like(mean)
+    bend = np.zeros_like(mean)
+    for node, share in zip(_NODES, _SHARES, strict=True):
+        p = 0.5 - 0.5 * np.tanh(0.5 * (mean + node * spread))
+        wrong += share * p
+        bend += share * p * (1.0 - p)
+    return wrong, bend
+
+
+def _fit(block: Block, mean: FloatArray, variance: FloatArray) -> Doubles:
+    """Return each user's ``Σ weight · E[log σ(logit)]``, ``(U,)``."""
+    spread = np.sqrt(variance)
+    expected = np.zeros_like(mean)
+    for node, share in zip(_NODES, _SHARES, strict=True):
+        expected -= share * np.logaddexp(0.0, -(mean + node * spread))
+    result: Doubles = np.einsum("un,un->u", block.weight, expected, dtype=np.float64)
+    return result
+
+
+def _divergence(block: Block) -> Doubles:
+    """Return ``KL(N(mean, covariance) ‖ N(0, I))`` of each user, ``(U,)``."""
+    covariance = block.covariance.astype(np.float64)
+    trace = np.trace(covariance, axis1=1, axis2=2)
+    _, log_volume = np.linalg.slogdet(covariance)
+    norm = np.square(block.mean, dtype=np.float64).sum(1)
+    result: Doubles = 0.5 * (trace + norm - block.mean.shape[1] - log_volume)
+    return result

@@ -1,0 +1,101 @@
+"""Fits what all users share and how they differ, and writes it as a population."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+
+from persona_engine.interfaces import Progress
+from persona_engine.types import Population, PreferenceData
+from persona_hierarchical.differences import Differences, principal_differences
+from persona_hierarchical.hierarchy import Basis, fit_basis, sample_of
+from persona_hierarchical.logistic import (
+    choose_ridge,
+    fit_ridge,
+    folds_of_users,
+    laplace_covariance,
+)
+from persona_hierarchical.lower_bound import Doubles
+from persona_hierarchical.selection import Choice, choose, fit_penalised
+
+_FEWEST_USERS = 8  # fewer unseen users than this can't tell a gain from noise
+
+
+def fit_population(
+    data: PreferenceData,
+    *,
+    name: str,
+    folds: int,
+    max_rank: int,
+    keep: float,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Population:
+    """Choose the settings on held-out users, fit on everybody, and return the population."""
+    differences = principal_differences(data, keep=keep)
+    users = len(data.users)
+    parts = folds_of_users(data.user, count=folds, rng=rng)
+    total = 2 * len(parts) + 1
+    shared_ridge, losses = choose_ridge(
+        differences, parts, lambda done: progress(name, done, total)
+    )
+    shared = fit_ridge(differences, differences.weight, shared_ridge)
+    limit = min(max_rank, users // 4, len(shared))
+    choice = Choice(rank=0, ridge=0.0, spread=1.0, gain=0.0, gain_error=0.0)
+    if users >= _FEWEST_USERS and limit > 0:
+        choice = choose(
+            differences,
+            parts,
+            shared_ridge=shared_ridge,
+            max_rank=limit,
+            report=lambda done: progress(name, len(parts) + done, total),
+        )
+    basis = _fit(differences, shared, shared_ridge, choice, limit)
+    progress(name, total, total)
+    meta = {f"held_out_{key}" if "gain" in key else key: v for key, v in asdict(choice).items()}
+    return Population(
+        reward_model=name,
+        fingerprint=data.fingerprint,
+        arrays=_arrays(differences, basis, shared_ridge),
+        meta=meta
+        | {
+            "shared_ridge": shared_ridge,
+            "held_out_pooled_nll": float(losses.min()),
+            "axes": len(shared),
+            "users": users,
+            "comparisons": len(data),
+        },
+    )
+
+
+def _fit(
+    differences: Differences, shared: Doubles, shared_ridge: float, choice: Choice, limit: int
+) -> Basis:
+    """Fit as the selection did: all latent axes, then the chosen ones alone."""
+    if choice.rank == 0:
+        return Basis(shared, np.zeros((len(shared), 0)))
+    sample = sample_of(differences, np.flatnonzero(differences.weight > 0))
+    basis = fit_penalised(sample, shared, shared_ridge, choice.ridge, limit)
+    part = basis.truncated(choice.rank)
+    if choice.rank < limit:
+        part = fit_basis(sample, part, shared_ridge=shared_ridge, basis_ridge=choice.ridge)
+    return part.rotated(differences.moment).scaled(choice.spread)
+
+
+def _arrays(
+    differences: Differences, basis: Basis, shared_ridge: float
+) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Map the fit back to the raw features, ``D`` wide."""
+    covariance, inflation = laplace_covariance(differences, basis.shared, shared_ridge)
+    factor = np.linalg.cholesky(inflation * covariance)  # (R, R)
+    projection = np.column_stack([basis.shared, basis.basis])  # (R, 1+K)
+    metric = projection.T @ (differences.moment[:, None] * projection)  # (1+K, 1+K)
+    metric += 1e-6 * max(1e-6, float(np.trace(metric))) * np.eye(len(metric))
+    arrays = {
+        "projection": differences.axes @ projection,
+        "shared_factor": differences.axes @ factor,
+        "centre": differences.centre,
+        "embedding": np.linalg.cholesky(metric).T,
+    }
+    return {key: np.ascontiguousarray(value, np.float32) for key, value in arrays.items()}
