@@ -122,7 +122,7 @@ def _require_answer(source: HubSource) -> None:
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """Keep huggingface_hub from drawing its own bars beside the caller's."""
-    from huggingface_hub.utils import (
+    from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
