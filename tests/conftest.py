@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +11,8 @@ import psycopg
 import pytest
 
 from persona_engine.store import Store, upgrade
+from persona_engine.store.schema import metadata
 from persona_engine.weights import resolve
-
-TEMPLATE = "persona_template"
 
 
 @pytest.fixture(scope="session")
@@ -31,23 +29,26 @@ def postgres_server() -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_database(
-    postgres_server: Callable[[str], str],
-) -> Callable[..., str]:
-    """Give the function that makes a database, empty or migrated, and returns its URL."""
+def postgres_databases(postgres_server: Callable[[str], str]) -> Callable[[str], str]:
+    """Give the function that clears database "empty" or "migrated" and returns its URL."""
+    clear_rows = ";".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
+    clearing = {
+        "empty": "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+        "migrated": clear_rows,
+    }
 
-    def execute(statement: str) -> None:
-        with psycopg.connect(postgres_server("postgres"), autocommit=True) as connection:
+    def execute(name: str, statement: str) -> None:
+        with psycopg.connect(postgres_server(name), autocommit=True) as connection:
             connection.execute(statement)
 
-    def make(*, migrated: bool) -> str:
-        name = f"persona_{uuid.uuid4().hex}"
-        execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE if migrated else 'template0'}")
+    def cleared(name: str) -> str:
+        execute(name, clearing[name])
         return postgres_server(name)
 
-    execute(f"CREATE DATABASE {TEMPLATE}")
-    upgrade(postgres_server(TEMPLATE))
-    return make
+    for name in clearing:
+        execute("postgres", f"CREATE DATABASE {name}")
+    upgrade(postgres_server("migrated"))
+    return cleared
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,17 +56,17 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/persona.db"
-    return request.getfixturevalue("postgres_database")(migrated=False)
+    return request.getfixturevalue("postgres_databases")("empty")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a database at the head of the migrations."""
+    """URL of a database without rows, at the head of the migrations."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/persona.db"
         upgrade(url)
         return url
-    return request.getfixturevalue("postgres_database")(migrated=True)
+    return request.getfixturevalue("postgres_databases")("migrated")
 
 
 @pytest.fixture

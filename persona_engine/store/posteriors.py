@@ -122,7 +122,7 @@ def iter_posteriors(
 
 
 def generation(database: Database, tenant: str, reward_model: str, population: str) -> str:
-    """Return a text that changes whenever one of these posteriors is written or deleted.
+    """Return a text that differs between any two states of these posteriors.
 
     Every write draws a random stamp; the count and the sum of the stamps tell two states apart
     (they agree by chance once in 2⁴⁰), whatever the clock says.

@@ -52,7 +52,7 @@ class TenantStore:
         )
 
     def posterior_generation(self, reward_model: str, population: str) -> str:
-        """Return a text that changes whenever one of these posteriors is written or deleted."""
+        """Return a text that differs whenever one of these posteriors was written or deleted."""
         return posteriors.generation(self._database, self.tenant, reward_model, population)
 
     def iter_instructions(self, *, batch: int = _BATCH) -> Iterator[tuple[str, Instruction]]:

@@ -13,6 +13,7 @@ from persona_engine.types import Scope
 MAX_TEXT = 10_000_000
 """Longest text, in characters."""
 
+_JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # an escape, not an escaped backslash and u0000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -81,7 +82,7 @@ def check_json(what: str, value: object) -> None:
         raise InvalidInputError(
             f"{what} is not JSON: {error}", remedy="use text, finite numbers, lists and mappings"
         ) from error
-    if r"\u0000" in text:
+    if _JSON_NUL.search(text):
         raise InvalidInputError(f"{what} contains the NUL character, which SQL cannot hold")
     _check_surrogates(what, text)
 

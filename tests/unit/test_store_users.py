@@ -1,0 +1,420 @@
+"""What the store keeps about one user, on both databases."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from persona_engine.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    ScopeError,
+)
+from persona_engine.store import Fold, NewComparison, Store, UserStore, content_key
+from persona_engine.types import Instruction, Population, Posterior, Scope
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+PAIR = NewComparison("Plan my day", "Short.", "A long answer.")
+
+
+def alice(store: Store) -> UserStore:
+    return store.user(Scope("acme", "alice"))
+
+
+def bob(store: Store) -> UserStore:
+    return store.user(Scope("acme", "bob"))
+
+
+def posterior(count: int) -> Posterior:
+    return Posterior(
+        "hierarchical",
+        "v1",
+        "space",
+        np.full(3, count, np.float32),
+        np.eye(3, dtype=np.float32),
+        count,
+        {"precision": np.arange(4, dtype=np.float64)},
+    )
+
+
+def counting() -> Fold:
+    return Fold(
+        "hierarchical",
+        "v1",
+        lambda before: posterior(1 if before is None else before.count + 1),
+    )
+
+
+def instruction(name: str, text: str = "Be brief.") -> Instruction:
+    return Instruction(name, text, MOMENT)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "   ", "a\nb", "a\0b", "x" * 257, "\ud800", None, 7, b"alice"]
+)
+def test_names_that_are_no_scope_are_refused(store: Store, name: object) -> None:
+    with pytest.raises(ScopeError, match="user is"):
+        store.user(Scope("acme", name))  # type: ignore[arg-type]
+    with pytest.raises(ScopeError, match="tenant is"):
+        store.user(Scope(name, "alice"))  # type: ignore[arg-type]
+    with pytest.raises(ScopeError):
+        store.tenant(name)  # type: ignore[arg-type]
+
+
+def test_record_keeps_order_and_content_under_a_clock_that_stands_still(store_url: str) -> None:
+    with Store(store_url, clock=lambda: MOMENT) as store:
+        user = alice(store)
+        for number in range(30):
+            user.record([NewComparison(f"π {number} 🙂", "a", "b", 0.5, "edit", "q-1")])
+        events = user.comparisons()
+    assert [event.prompt for event in events] == [f"π {number} 🙂" for number in range(30)]
+    assert {(e.weight, e.source, e.question, e.reply) for e in events} == {
+        (0.5, "edit", "q-1", None)
+    }
+    assert {event.created_at for event in events} == {MOMENT}
+
+
+def test_record_returns_what_is_stored(store: Store) -> None:
+    assert alice(store).record([]) == ()
+    assert alice(store).created_at() is None
+    written = alice(store).record([PAIR, PAIR])
+    assert alice(store).comparisons() == written
+    assert alice(store).created_at() == written[0].created_at
+
+
+def test_fold_gets_the_stored_posterior_and_sees_the_new_events(store: Store) -> None:
+    seen = []
+
+    def apply(before: Posterior | None) -> Posterior:
+        seen.append((None if before is None else before.count, len(alice(store).comparisons())))
+        return posterior(len(alice(store).comparisons()))
+
+    for _ in range(3):
+        alice(store).record([PAIR], fold=Fold("hierarchical", "v1", apply))
+    assert seen == [(None, 1), (1, 2), (2, 3)]
+    stored, version = alice(store).posterior("hierarchical", "v1") or pytest.fail("none stored")
+    assert (stored.count, version) == (3, 3)
+    np.testing.assert_array_equal(stored.state["precision"], np.arange(4.0))
+    assert stored.state["precision"].dtype == np.float64
+
+
+def test_fold_that_returns_none_deletes_the_posterior(store: Store) -> None:
+    alice(store).record([PAIR], fold=counting())
+    alice(store).record([PAIR], fold=Fold("hierarchical", "v1", lambda _: None))
+    assert alice(store).posterior("hierarchical", "v1") is None
+    assert len(alice(store).comparisons()) == 2
+
+
+def test_fold_that_raises_leaves_nothing(store: Store) -> None:
+    def refuse(_: Posterior | None) -> Posterior:
+        raise ValueError("the plugin is broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        alice(store).record([PAIR], fold=Fold("hierarchical", "v1", refuse))
+    with pytest.raises(InvalidInputError, match="the fold gave"):
+        alice(store).record([PAIR], fold=Fold("vpl", "v1", lambda _: posterior(1)))
+    assert alice(store).comparisons() == ()
+    assert alice(store).created_at() is None
+
+
+def test_same_key_and_content_writes_once(store: Store) -> None:
+    first = alice(store).record([PAIR, PAIR], idempotency_key="k", fold=counting())
+    again = alice(store).record([PAIR, PAIR], idempotency_key="k", fold=counting())
+    assert again == first == alice(store).comparisons()
+    stored = alice(store).posterior("hierarchical", "v1")
+    assert stored is not None
+    assert stored[0].count == 1
+    assert bob(store).record([PAIR], idempotency_key="k") != first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [PAIR],
+        [PAIR, NewComparison("Plan my day", "A long answer.", "Short.")],
+        [PAIR, NewComparison("Plan my day", "Short.", "A long answer.", weight=2.0)],
+    ],
+)
+def test_same_key_for_other_content_conflicts(store: Store, other: list[NewComparison]) -> None:
+    alice(store).record([PAIR, PAIR], idempotency_key="k")
+    with pytest.raises(ConflictError, match="'k' was used before"):
+        alice(store).record(other, idempotency_key="k")
+    assert len(alice(store).comparisons()) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        NewComparison("nul \0", "a", "b"),
+        NewComparison("p", "half \ud83d", "b"),
+        NewComparison("p", "a", None),  # type: ignore[arg-type]
+        NewComparison("p", "a", "b", weight=float("nan")),
+        NewComparison("p", "a", "b", weight=-1.0),
+        NewComparison("p", "a", "b", weight=float("inf")),
+        NewComparison("p", "a", "b", source=""),
+        NewComparison("p", "a", "b", question="q" * 257),
+        NewComparison("p", "a", "b" * 10_000_001),
+    ],
+)
+def test_what_sql_cannot_hold_is_refused_before_anything_is_written(
+    store: Store, bad: NewComparison
+) -> None:
+    with pytest.raises(InvalidInputError):
+        alice(store).record([PAIR, bad], fold=counting())
+    assert store.tenant("acme").users() == ()
+
+
+def test_feedback_about_an_unknown_reply_is_not_found(store: Store) -> None:
+    bob(store).save_reply("r1", prompt=[], text="Hi", candidates=["Hi"], trace={})
+    for reply in ("r1", "never"):
+        with pytest.raises(NotFoundError, match=f"no reply '{reply}' for this user"):
+            alice(store).record([NewComparison("p", "a", "b", reply=reply)])
+        with pytest.raises(NotFoundError, match=f"no reply '{reply}' for this user"):
+            alice(store).rate(reply, 1.0)
+        with pytest.raises(NotFoundError, match=f"no reply '{reply}' for this user"):
+            alice(store).reply(reply)
+    assert alice(store).comparisons() == ()
+
+
+def test_posterior_versions_detect_other_writers(store: Store) -> None:
+    user = alice(store)
+    assert user.save_posterior(posterior(0), expected_version=None) == 1
+    assert user.save_posterior(posterior(0), expected_version=1) == 2
+    for stale in (None, 1, 3):
+        with pytest.raises(ConflictError, match="at version 2"):
+            user.save_posterior(posterior(0), expected_version=stale)
+    assert bob(store).posterior("hierarchical", "v1") is None
+    assert store.user(Scope("other", "alice")).posterior("hierarchical", "v1") is None
+
+
+def test_replies_and_ratings(store: Store) -> None:
+    user = alice(store)
+    prompt = [{"role": "user", "content": "Grüße 🙂"}]
+    user.save_reply("r1", prompt=prompt, text="a", candidates=["a", "b"], trace={"x": [1, None]})
+    stored = user.reply("r1")
+    assert (list(stored.prompt), stored.candidates, dict(stored.trace)) == (
+        prompt,
+        ("a", "b"),
+        {"x": [1, None]},
+    )
+    first = user.rate("r1", 1, idempotency_key="k")
+    assert user.rate("r1", 1.0, idempotency_key="k") == first
+    with pytest.raises(ConflictError, match="another rating"):
+        user.rate("r1", -1.0, idempotency_key="k")
+    assert len(user.export()["ratings"]) == 1
+    user.record([NewComparison("p", "a", "b", reply="r1")])
+    with pytest.raises(ConflictError, match="'r1' is stored already"):
+        user.save_reply("r1", prompt=[], text="", candidates=[], trace={})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", None, True])
+def test_ratings_that_are_no_number_are_refused(store: Store, value: object) -> None:
+    alice(store).save_reply("r1", prompt=[], text="", candidates=[], trace={})
+    with pytest.raises(InvalidInputError, match="rating is"):
+        alice(store).rate("r1", value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "trace", [{"x": float("nan")}, {"x": object()}, {"x": "\0"}, {"x": "\udc00"}]
+)
+def test_traces_that_are_no_json_are_refused(store: Store, trace: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError, match="trace"):
+        alice(store).save_reply("r1", prompt=[], text="", candidates=[], trace=trace)
+    assert alice(store).created_at() is None
+
+
+def test_backslashes_are_no_nul(store: Store) -> None:
+    trace = {"path": r"C:\u0000"}
+    alice(store).save_reply("r1", prompt=[], text="", candidates=[], trace=trace)
+    assert alice(store).reply("r1").trace == trace
+
+
+def test_instructions_keep_their_history(store: Store) -> None:
+    user = alice(store)
+    full = Instruction(
+        "i1",
+        "Kein Fleisch 🌱",
+        MOMENT,
+        "constraint",
+        "must",
+        "recipes",
+        "operator",
+        0.25,
+        "suggested",
+        MOMENT,
+        MOMENT + timedelta(days=1),
+    )
+    user.add_instruction(full)
+    assert user.instruction("i1") == full
+    user.replace_instruction("i1", instruction("i2"))
+    assert [(i.id, i.status, i.supersedes) for i in user.instructions()] == [
+        ("i1", "superseded", None),
+        ("i2", "active", "i1"),
+    ]
+    assert [i.id for i in user.instructions(status="active")] == ["i2"]
+    assert user.set_instruction_status("i2", "retracted").status == "retracted"
+    assert user.instructions(status="active") == ()
+    with pytest.raises(ConflictError, match="superseded already"):
+        user.replace_instruction("i1", instruction("i3"))
+    with pytest.raises(ConflictError, match="'i2' is stored already"):
+        user.add_instruction(instruction("i2"))
+    with pytest.raises(ConflictError, match="'i1' is stored already"):
+        user.replace_instruction("i2", instruction("i1"))
+    assert user.instruction("i2").status == "retracted"
+
+
+def test_foreign_and_unknown_instructions_look_alike(store: Store) -> None:
+    bob(store).add_instruction(instruction("i1"))
+    store.user(Scope("other", "alice")).add_instruction(instruction("i1"))
+    for name in ("i1", "never"):
+        expected = f"no instruction '{name}' for this user"
+        with pytest.raises(NotFoundError, match=expected):
+            alice(store).instruction(name)
+        with pytest.raises(NotFoundError, match=expected):
+            alice(store).set_instruction_status(name, "retracted")
+        with pytest.raises(NotFoundError, match=expected):
+            alice(store).replace_instruction(name, instruction("i2"))
+    assert alice(store).instructions() == ()
+    assert bob(store).instruction("i1").status == "active"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "\0"},
+        {"trust": 1.5},
+        {"trust": float("nan")},
+        {"status": "gone"},
+        {"kind": "wish"},
+        {"created_at": datetime(2026, 1, 1)},
+        {"valid_until": datetime(2026, 1, 1)},
+        {"id": ""},
+    ],
+)
+def test_instructions_that_cannot_be_stored_are_refused(
+    store: Store, fields: dict[str, object]
+) -> None:
+    values = {"id": "i1", "text": "Be brief.", "created_at": MOMENT, **fields}
+    with pytest.raises(InvalidInputError):
+        alice(store).add_instruction(Instruction(**values))  # type: ignore[arg-type]
+    assert alice(store).created_at() is None
+
+
+def fill(store: Store, user: UserStore) -> None:
+    user.save_reply("r1", prompt=[], text="Hi", candidates=["Hi"], trace={})
+    user.record([PAIR], fold=counting(), idempotency_key="k")
+    user.record([NewComparison("p", "own a", "own b", reply="r1")], fold=counting())
+    user.rate("r1", 0.5)
+    user.add_instruction(instruction("i1"))
+    user.replace_instruction("i1", instruction("i2"))
+    user.audit("import", {"rows": 1})
+
+
+def test_export_is_json_and_restores_into_another_user(store: Store) -> None:
+    fill(store, alice(store))
+    document = json.loads(json.dumps(alice(store).export()))
+    assert bob(store).restore(document) == 6
+    assert bob(store).restore(document) == 0
+    assert bob(store).comparisons() == alice(store).comparisons()
+    assert bob(store).instructions() == alice(store).instructions()
+    assert bob(store).reply("r1") == alice(store).reply("r1")
+    assert bob(store).posterior("hierarchical", "v1") is None
+    sections = ("comparisons", "instructions", "ratings", "replies")
+    again = bob(store).export()
+    assert {name: again[name] for name in sections} == {name: document[name] for name in sections}
+    assert len(document["posteriors"]) == 1
+    assert len(document["audit_events"]) == 1
+
+
+def test_restored_comparisons_delete_the_posterior_that_lacks_them(store: Store) -> None:
+    fill(store, alice(store))
+    bob(store).record([PAIR], fold=counting())
+    bob(store).restore(alice(store).export())
+    assert bob(store).posterior("hierarchical", "v1") is None
+    assert store.check() == ()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d.update(format="other"),
+        lambda d: d.update(version=99),
+        lambda d: d.update(comparisons={}),
+        lambda d: d["comparisons"].append("text"),
+        lambda d: d["comparisons"][1].pop("chosen"),
+        lambda d: d["comparisons"][1].update(chosen="\0"),
+        lambda d: d["comparisons"][1].update(weight=float("nan")),
+        lambda d: d["comparisons"][1].update(created_at="yesterday"),
+        lambda d: d["comparisons"][1].update(created_at="2026-01-01T00:00:00"),
+        lambda d: d["comparisons"][1].update(id=d["comparisons"][0]["id"]),
+        lambda d: d["comparisons"][1].update(reply="never"),
+        lambda d: d["ratings"][0].update(value="good"),
+        lambda d: d["ratings"][0].update(reply="never"),
+        lambda d: d["replies"][0].update(candidates="Hi"),
+        lambda d: d["replies"][0].update(candidates=[1]),
+        lambda d: d["instructions"][0].update(status="gone"),
+        lambda d: d["instructions"][0].update(trust=2),
+    ],
+)
+def test_damaged_documents_write_nothing(store: Store, damage: object) -> None:
+    fill(store, alice(store))
+    document = json.loads(json.dumps(alice(store).export()))
+    damage(document)  # type: ignore[operator]
+    with pytest.raises(InvalidInputError):
+        bob(store).restore(document)
+    assert bob(store).created_at() is None
+
+
+def test_restore_over_other_content_conflicts(store: Store) -> None:
+    fill(store, alice(store))
+    document = alice(store).export()
+    document["comparisons"][0]["chosen"] = "Something else."
+    with pytest.raises(ConflictError, match="other content"):
+        alice(store).restore(document)
+    assert alice(store).comparisons()[0].chosen == PAIR.chosen
+
+
+def test_forget_leaves_no_trace_of_the_user_and_all_of_others(store: Store) -> None:
+    fill(store, alice(store))
+    fill(store, bob(store))
+    tenant = store.tenant("acme")
+    own = content_key("p", "own a")
+    bob(store).record([NewComparison("p", "own a", "x")])
+    private = NewComparison("secret", "mine", "b")
+    alice(store).record([private])
+    vector = np.ones(2, np.float32)
+    keys = [own, content_key("secret", "mine"), content_key((), "secret"), content_key("z", "z")]
+    tenant.save_embeddings("space", dict.fromkeys(keys, vector))
+    population = Population("hierarchical", "space", {"w": vector})
+    tenant.save_population(population, users=["alice", "bob"])
+    before = bob(store).export()
+
+    receipt = alice(store).forget()
+
+    assert receipt.rows["comparison"] == 3
+    assert receipt.rows["app_user"] == receipt.rows["posterior"] == receipt.rows["rating"] == 1
+    assert receipt.cached_embeddings == 2
+    assert receipt.stale == (population.version,)
+    assert tenant.populations()[0].stale
+    assert set(tenant.embeddings("space", keys)) == {own, content_key("z", "z")}
+    assert tenant.users() == ("bob",)
+    empty = alice(store).export()
+    assert empty["created_at"] is None
+    assert all(not empty[name] for name in ("comparisons", "instructions", "posteriors", "replies"))
+    after = bob(store).export()
+    assert {**after, "exported_at": ""} == {**before, "exported_at": ""}
+    events = tenant.audit_events()
+    assert [event.action for event in events] == ["import", "forget"]
+    assert "alice" not in str(events)
+    assert store.check() == ()
+
+
+def test_forgetting_a_stranger_deletes_nothing(store: Store) -> None:
+    fill(store, bob(store))
+    receipt = alice(store).forget()
+    assert set(receipt.rows.values()) == {0}
+    assert store.tenant("acme").users() == ("bob",)
