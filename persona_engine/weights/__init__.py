@@ -6,7 +6,7 @@
 from persona_engine.weights.cache import cache_folder
 from persona_engine.weights.known import KNOWN, HubSource, WeightsSpec, WheelSource
 from persona_engine.weights.manifest import verify, weights_hash
-from persona_engine.weights.resolve import resolve
+from persona_engine.weights.resolver import resolve
 
 __all__ = [
     "KNOWN",

@@ -61,7 +61,7 @@ def gguf_to_folder(source: Path, folder: Path, *, progress: Progress = no_progre
 
     try:
         reader = gguf.GGUFReader(source)
-    except (ValueError, OSError) as error:
+    except (ValueError, IndexError, OSError) as error:
         raise WeightsError(f"{source} is not a readable GGUF file ({error})") from error
     fields = {name: field.contents() for name, field in reader.fields.items()}
     _require(fields, "general.architecture", "llama")
