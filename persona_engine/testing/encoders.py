@@ -64,7 +64,7 @@ def features_have_the_width(subject: EncoderSubject) -> None:
     for features, rows in ((subject.features, len(_RESPONSES)), (subject.encode([]), 0)):
         require(
             features.shape == (rows, width) and features.dtype == np.float32,
-            f"{rows} texts give {features.dtype}{features.shape}, expected float32({rows}, {width})",
+            f"{rows} texts give {features.dtype} of shape {features.shape}, width is {width}",
             remedy=remedy,
         )
     require(
@@ -131,7 +131,8 @@ def fingerprint_is_cheap_and_stable(subject: EncoderSubject) -> None:
     """Name the feature space without loading the model, alike in every instance."""
     remedy = "make it from the weights' hash, layer, pooling and width, read from files"
     before = _loaded_modules()
-    fingerprint = subject.factory().fingerprint
+    encoder = subject.factory()  # kept alive: what it loads must still be there to be counted
+    fingerprint = encoder.fingerprint
     require(_loaded_modules() <= before, "reading the fingerprint loads the model", remedy=remedy)
     require(
         isinstance(fingerprint, str) and bool(fingerprint.strip()),

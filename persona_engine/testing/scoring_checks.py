@@ -37,27 +37,24 @@ def a_reply_ties_with_itself(subject: RewardModelSubject) -> None:
 
 
 def score_agrees_with_logit(subject: RewardModelSubject) -> None:
-    """Differ in score by the logit of the pair."""
-    remedy = "let logit be the difference of the two scores"
-    a, b = subject.probes
-    for posterior in (subject.prior, subject.posterior):
-        scores = [
-            subject.model.score(subject.population, [posterior], each).mean[0] for each in (a, b)
-        ]
-        pair = subject.model.logit(subject.population, posterior, a, b)
-        require_close(
-            scores[0] - scores[1],
-            pair.mean,
-            "score(a) - score(b) and logit(a, b)",
-            remedy=remedy,
-            tolerance=1e-3,
-        )
+    """Differ in score by the logit of the pair, whether or not tastes differ."""
+    model, (a, b) = subject.model, subject.probes
+    for population in (subject.population, subject.agreed_population):
+        for evidence in (subject.nothing, subject.evidence[0]):
+            posterior = model.infer(population, evidence)
+            scores = [model.score(population, [posterior], each).mean[0] for each in (a, b)]
+            require_close(
+                scores[0] - scores[1],
+                model.logit(population, posterior, a, b).mean,
+                "score(a) - score(b) and logit(a, b)",
+                remedy="let logit be the difference of the two scores",
+                tolerance=1e-3,
+            )
 
 
 def shared_preference_is_found(subject: RewardModelSubject) -> None:
     """Predict users never seen, without any answer of theirs, when all users want much the same."""
-    planted = subject.agreed
-    population = subject.fit(planted.data)
+    planted, population = subject.agreed, subject.agreed_population
     stranger = subject.model.infer(population, subject.nothing)
     right = [
         subject.model.logit(population, stranger, each.chosen, each.rejected).mean > 0

@@ -27,10 +27,9 @@ _TEXTS = (
 class SelectorSubject:
     """A selector under test, with instructions of which the first fits the request best."""
 
-    conversation: Conversation = [{"role": "user", "content": "What can I cook with lentils?"}]
-
     def __init__(self, factory: SelectorFactory) -> None:
         self.factory = factory
+        self.conversation: Conversation = [{"role": "user", "content": "How do I cook lentils?"}]
 
     @cached_property
     def selector(self) -> InstructionSelector:
@@ -49,14 +48,16 @@ class SelectorSubject:
     @cached_property
     def request(self) -> FloatArray:
         """Sentence embedding of the request, ``(E,)``."""
-        return np.eye(len(_TEXTS) + 1, dtype=np.float32)[0]
+        direction: FloatArray = np.eye(len(_TEXTS) + 1, dtype=np.float32)[0]
+        return direction
 
     @cached_property
     def embeddings(self) -> FloatArray:
         """Unit embeddings ``(I, E)`` whose cosine with the request falls from 0.9 to 0."""
         cosines = np.asarray([0.9, 0.4, 0.2, 0.0], np.float32)
         others = np.eye(len(_TEXTS) + 1, dtype=np.float32)[1:]
-        return cosines[:, None] * self.request + np.sqrt(1 - cosines**2)[:, None] * others
+        mixed = cosines[:, None] * self.request + np.sqrt(1 - cosines**2)[:, None] * others
+        return mixed.astype(np.float32)
 
     def select(self, order: Sequence[int] = (0, 1, 2, 3)) -> tuple[SelectedInstruction, ...]:
         """Return what the selector says of the instructions, given in that order."""

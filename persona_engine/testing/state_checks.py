@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from persona_engine.errors import PersonaError
 from persona_engine.testing.kit import require, require_close
 from persona_engine.testing.subjects import SEED, RewardModelSubject
-from persona_engine.types import Arrays, Population
+from persona_engine.types import Arrays, FloatArray, Population
 
 
 def population_survives_storage(subject: RewardModelSubject) -> None:
@@ -150,13 +150,23 @@ def small_data_is_survived(subject: RewardModelSubject) -> None:
             population = subject.fit(subject.opposed.data.take(rows[:count]))
         except PersonaError:
             continue
-        posterior = subject.model.infer(population, subject.evidence[0])
-        score = subject.model.logit(population, posterior, *subject.probes)
+        outcome = np.concatenate(list(_everything(subject, population)))
         require(
-            bool(np.isfinite(score.mean).all() and np.isfinite(score.std).all()),
+            bool(np.isfinite(outcome).all()),
             f"a population of {count} comparisons gives NaN or infinity",
             remedy="fall back to the pooled solution, or raise InvalidInputError",
         )
+
+
+def _everything(subject: RewardModelSubject, population: Population) -> Iterator[FloatArray]:
+    model, (a, b) = subject.model, subject.probes
+    people = model.infer_many(population, [subject.nothing, subject.evidence[0]])
+    people.append(model.update(population, people[0], subject.evidence[1]))
+    scores = model.score(population, people, a)
+    yield from (scores.mean.ravel(), scores.std.ravel())
+    for posterior in people:
+        logits = model.logit(population, posterior, a, b)
+        yield from (logits.mean, logits.std, model.embed(population, posterior))
 
 
 @contextmanager

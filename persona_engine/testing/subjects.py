@@ -53,6 +53,11 @@ class RewardModelSubject:
         """What the model learned from the users of `opposed`."""
         return self.fit(self.opposed.data)
 
+    @cached_property
+    def agreed_population(self) -> Population:
+        """What the model learned from the users of `agreed`, where little is personal."""
+        return self.fit(self.agreed.data)
+
     def fit(self, data: PreferenceData, *, seed: int = SEED) -> Population:
         """Return a population fitted on data with a fixed seed."""
         return self.model.fit(data, rng=np.random.default_rng(seed))

@@ -1,0 +1,80 @@
+"""Every discovered plugin passes every check of its kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from persona_engine.plugins import PluginKind, discover
+from persona_engine.testing import (
+    decoder_checks,
+    encoder_checks,
+    instruction_selector_checks,
+    reward_model_checks,
+)
+from persona_engine.weights import resolve
+
+PLUGINS = discover()
+FIRST_PARTY: dict[PluginKind, set[str]] = {
+    "reward_model": {"bradley_terry", "hierarchical"},
+    "encoder": {"hidden-state", "sentence"},
+    "generator": {"local"},
+    "decoder": {"best_of_n"},
+    "instruction_selector": {"embedding"},
+}
+WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}
+
+
+def factory_of(kind: PluginKind, name: str) -> Callable[[], object]:
+    def make() -> object:
+        settings = {"weights": resolve(WEIGHTS[name])} if kind == "encoder" else {}
+        return PLUGINS.create(kind, name, **settings)
+
+    make.__name__ = name
+    return make
+
+
+def suite(kind: PluginKind, checks: Callable[..., tuple[Callable[[], None], ...]]) -> list:
+    return [check for name in PLUGINS.names(kind) for check in checks(factory_of(kind, name))]
+
+
+@pytest.mark.parametrize("kind", FIRST_PARTY)
+def test_first_party_plugins_are_discovered(kind: PluginKind) -> None:
+    assert set(PLUGINS.names(kind)) >= FIRST_PARTY[kind], "install first: pip install -e '.[dev]'"
+
+
+def test_no_plugin_failed() -> None:
+    assert [record for record in PLUGINS.records if record.status == "failed"] == []
+
+
+def test_discovery_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from persona_engine.plugins import discover; discover(strict=True); "
+        "print({'torch', 'transformers', 'faiss', 'sqlalchemy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("check", suite("reward_model", reward_model_checks))
+def test_reward_models_conform(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", suite("decoder", decoder_checks))
+def test_decoders_conform(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", suite("instruction_selector", instruction_selector_checks))
+def test_instruction_selectors_conform(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("check", suite("encoder", encoder_checks))
+def test_encoders_conform(check: Callable[[], None]) -> None:
+    check()
