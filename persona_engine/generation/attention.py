@@ -35,6 +35,7 @@ def _packed_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
+    *,
     scaling: float | None = None,
     **kwargs: Any,  # noqa: ANN401  # whatever an architecture hands to its attention
 ) -> tuple[torch.Tensor, None]:

@@ -70,18 +70,26 @@ def load_model(
     try:
         with _no_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
-            network = architecture.from_pretrained(
+            network, info = architecture.from_pretrained(
                 weights,
                 dtype=getattr(torch, dtype),
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except Exception as error:  # each reader (JSON, tokenizers, safetensors) raises its own kind
         raise WeightsError(
             f"{weights} cannot be loaded as a {kind} model: {error}",
             remedy="pull the weights again (`persona weights pull NAME`)",
         ) from error
+    # Transformers fills what a file lacks with random numbers; only an unused pooler may lack.
+    lacking = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if lacking:
+        raise WeightsError(
+            f"{weights} lacks {len(lacking)} tensors of the model, such as {lacking[0]}",
+            remedy="pull the weights again (`persona weights pull NAME`)",
+        )
     network.eval().requires_grad_(False).to(place)
     if place.type == "cpu" and kind == "causal":
         use_packed_attention(network)

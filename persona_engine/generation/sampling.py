@@ -63,4 +63,5 @@ def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     index = torch.searchsorted(cumulative, uniforms[:, None] * total, right=True)
     # The last token with any mass: a product that rounds up to the total must not go past it.
     last = torch.searchsorted(cumulative, total)
-    return index.minimum(last)[:, 0]
+    # What is not a number sorts last; the caller reports it, an index out of range would crash.
+    return index.minimum(last).clamp(max=cumulative.shape[-1] - 1)[:, 0]
