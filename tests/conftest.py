@@ -45,6 +45,8 @@ def postgres_databases(postgres_server: Callable[[str], str]) -> Callable[[str],
         execute(name, clearing[name])
         return postgres_server(name)
 
+    execute("postgres", "ALTER SYSTEM SET fsync = off")  # the server is never killed
+    execute("postgres", "SELECT pg_reload_conf()")
     for name in clearing:
         execute("postgres", f"CREATE DATABASE {name}")
     upgrade(postgres_server("migrated"))

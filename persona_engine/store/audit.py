@@ -37,7 +37,7 @@ def write(
         ensure_tenant(connection, scope.tenant, now)
         append(connection, scope, action, detail, now)
 
-    database.write(work)
+    database.write(work, scope=scope)
 
 
 def append(

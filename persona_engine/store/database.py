@@ -6,6 +6,7 @@ the write lock at the start (``BEGIN IMMEDIATE``), so that they wait rather than
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import sqlite3
@@ -22,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError
 from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
 from persona_engine.store.faults import is_race, translated
 from persona_engine.store.prepared import Prepared
+from persona_engine.types import Scope
 
 Dialect = Literal["sqlite", "postgresql"]
 Result = TypeVar("Result")
@@ -30,6 +32,7 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
 
 _BEGIN = Prepared(text("BEGIN IMMEDIATE"))
+_LOCK_USER = Prepared(text("SELECT pg_advisory_xact_lock(:key)"))
 _ATTEMPTS = 100
 _POOL = {"pool_size": 5, "max_overflow": 32, "pool_timeout": BUSY_SECONDS}
 
@@ -87,13 +90,20 @@ class Database:
         self,
         work: Callable[[Connection], Result],
         *,
+        scope: Scope | None = None,
         repair: Callable[[Connection], None] | None = None,
     ) -> Result:
         """Run ``work`` in one transaction and return what it returns.
 
-        It runs again when another writer came first. ``repair`` runs before it, in the same
-        transaction, once a constraint has failed: it makes the rows that ``work`` took for granted,
-        so that the usual case does not look for them.
+        It runs again when another writer came first.
+
+        Args:
+            work: What to do; it may run several times.
+            scope: Whose rows it writes: writers of one user take turns, so that they neither
+                deadlock nor fail on one another's rows. None for what belongs to no user.
+            repair: Runs before ``work``, in the same transaction, once a constraint has failed: it
+                makes the rows that ``work`` took for granted, so that the usual case does not look
+                for them.
 
         Raises:
             ConflictError: A constraint failed on every attempt.
@@ -104,7 +114,7 @@ class Database:
         broken: IntegrityError | None = None
         for attempt in range(_ATTEMPTS):
             try:
-                return self._write_once(work, repair if broken is not None else None)
+                return self._write_once(work, scope, repair if broken is not None else None)
             except IntegrityError as error:
                 if broken is not None and repair is None and attempt > 2:
                     break
@@ -120,13 +130,18 @@ class Database:
         ) from broken
 
     def _write_once(
-        self, work: Callable[[Connection], Result], repair: Callable[[Connection], None] | None
+        self,
+        work: Callable[[Connection], Result],
+        scope: Scope | None,
+        repair: Callable[[Connection], None] | None,
     ) -> Result:
         self._after_fork()
         with translated(self.where), self._engine.connect() as connection:
             connection.begin()
             if self.dialect == "sqlite":
                 _BEGIN.execute(connection, {})
+            elif scope is not None:
+                _LOCK_USER.execute(connection, {"key": _lock_key(scope)})
             self._active.connection = connection
             try:
                 if repair is not None:
@@ -149,6 +164,12 @@ class Database:
             self._engine.dispose(close=False)
             self._process = os.getpid()
             self._active = threading.local()
+
+
+def _lock_key(scope: Scope) -> int:
+    """Return a user's number among the server's advisory locks."""
+    name = f"{scope.tenant}\x1f{scope.user}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True)
 
 
 def _parsed(url: str) -> URL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
@@ -81,7 +82,7 @@ def save(
             "width": len(vector),
             "vector": encode_vector(vector),
         }
-        for key, vector in vectors.items()
+        for key, vector in sorted(vectors.items(), key=itemgetter(0))  # one order: no deadlocks
     ]
 
     def work(connection: Connection) -> None:

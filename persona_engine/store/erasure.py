@@ -104,7 +104,7 @@ def forget(database: Database, scope: Scope, *, now: int) -> ForgottenRows:
         audit.append(connection, scope, "forget", detail, now)
         return ForgottenRows(rows, cached, stale, from_micros(now))
 
-    return database.write(work)
+    return database.write(work, scope=scope)
 
 
 def _mark_stale(connection: Connection, key: dict[str, str]) -> tuple[str, ...]:

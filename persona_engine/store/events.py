@@ -89,7 +89,7 @@ def record(
             if each.reply is not None:
                 replies.require(connection, scope, each.reply)
 
-    return database.write(work, repair=repair)
+    return database.write(work, scope=scope, repair=repair)
 
 
 def comparisons(database: Database, scope: Scope) -> tuple[Comparison, ...]:

@@ -46,7 +46,6 @@ _OF_USER_ORDERED = select(*_COLUMNS).where(*_OF_USER).order_by(table.c.sequence)
 _ALL = Prepared(_OF_USER_ORDERED)
 _WITH_STATUS = Prepared(_OF_USER_ORDERED.where(table.c.status == bindparam("with_status")))
 _ONE = select(*_COLUMNS).where(*_OF_USER, table.c.id == bindparam("with_id"))
-_ONE_LOCKED = _ONE.with_for_update()
 _SET_STATUS = (
     update(table)
     .where(*_OF_USER, table.c.id == bindparam("with_id"))
@@ -111,7 +110,7 @@ def add(database: Database, scope: Scope, instruction: Instruction, *, now: int)
         _insert_new(connection, scope, instruction)
         bump_generation(connection, scope.tenant)
 
-    database.write(work)
+    database.write(work, scope=scope)
 
 
 def supersede(database: Database, scope: Scope, old_id: str, new: Instruction) -> None:
@@ -126,7 +125,7 @@ def supersede(database: Database, scope: Scope, old_id: str, new: Instruction) -
     check_instruction(successor)
 
     def work(connection: Connection) -> None:
-        if _require(connection, scope, old_id, lock=True).status == "superseded":
+        if _require(connection, scope, old_id).status == "superseded":
             raise ConflictError(
                 f"instruction {old_id!r} was superseded already",
                 remedy="replace the instruction that stands now",
@@ -135,7 +134,7 @@ def supersede(database: Database, scope: Scope, old_id: str, new: Instruction) -
         _insert_new(connection, scope, successor)
         bump_generation(connection, scope.tenant)
 
-    database.write(work)
+    database.write(work, scope=scope)
 
 
 def set_status(
@@ -150,12 +149,12 @@ def set_status(
     _check_choice("status", status, InstructionStatus)
 
     def work(connection: Connection) -> Instruction:
-        found = _require(connection, scope, instruction_id, lock=True)
+        found = _require(connection, scope, instruction_id)
         _write_status(connection, scope, instruction_id, status)
         bump_generation(connection, scope.tenant)
         return replace(found, status=status)
 
-    return database.write(work)
+    return database.write(work, scope=scope)
 
 
 def iter_instructions(
@@ -239,11 +238,8 @@ def _write_status(
     connection.execute(_SET_STATUS, {**_key(scope, instruction_id), "to_status": status})
 
 
-def _require(
-    connection: Connection, scope: Scope, instruction_id: str, *, lock: bool = False
-) -> Instruction:
-    statement = _ONE_LOCKED if lock else _ONE
-    row = connection.execute(statement, _key(scope, instruction_id)).first()
+def _require(connection: Connection, scope: Scope, instruction_id: str) -> Instruction:
+    row = connection.execute(_ONE, _key(scope, instruction_id)).first()
     if row is None:
         raise NotFoundError(
             f"no instruction {instruction_id!r} for this user",

@@ -11,9 +11,10 @@ from persona_engine.errors import NotFoundError
 from persona_engine.store.clock import from_micros
 from persona_engine.store.codec import decode_population, encode_population
 from persona_engine.store.database import Database
+from persona_engine.store.embeddings import batched
 from persona_engine.store.records import PopulationRow
+from persona_engine.store.schema import app_user, population_user
 from persona_engine.store.schema import population as table
-from persona_engine.store.schema import population_user
 from persona_engine.store.users import ensure_tenant
 from persona_engine.store.validate import check_json, check_name, check_scope_name, check_text
 from persona_engine.types import Population
@@ -29,13 +30,21 @@ _WITH_VERSION = (_OF_TENANT, table.c.version == bindparam("with_version"))
 _NEW = upsert(table)
 _SAVE = _NEW.on_conflict_do_update(
     index_elements=[table.c.tenant, table.c.version],
-    set_={"trained_users": _NEW.excluded.trained_users, "stale": False},
+    set_={"trained_users": _NEW.excluded.trained_users, "stale": _NEW.excluded.stale},
 )
 _CLEAR_USERS = delete(population_user).where(
     population_user.c.tenant == bindparam("in_tenant"),
     population_user.c.version == bindparam("with_version"),
 )
 _ADD_USERS = insert(population_user)
+_KNOWN_USERS = (
+    select(app_user.c.user)
+    .where(
+        app_user.c.tenant == bindparam("in_tenant"),
+        app_user.c.user.in_(bindparam("names", expanding=True)),
+    )
+    .with_for_update(read=True, key_share=True)
+)
 _PUBLISHED = select(table.c.version, table.c.meta, table.c.state).where(*_IN_USE)
 _PUBLISHED_VERSION = select(table.c.version).where(*_IN_USE)
 _FIND = select(table.c.version, table.c.meta, table.c.state).where(*_WITH_VERSION)
@@ -66,15 +75,17 @@ def save(
     learned_from = sorted(set(users))
     for user in learned_from:
         check_scope_name("user", user)
-    row["trained_users"] = len(learned_from)
     version = population.version
-    members = [{"tenant": tenant, "user": user, "version": version} for user in learned_from]
 
     def work(connection: Connection) -> None:
         ensure_tenant(connection, tenant, now)
-        connection.execute(_SAVE, row)
+        known = _known(connection, tenant, learned_from)
+        forgotten = len(known) < len(learned_from)
+        about = {"trained_users": len(learned_from), "stale": forgotten}
+        connection.execute(_SAVE, {**row, **about})
         connection.execute(_CLEAR_USERS, {"in_tenant": tenant, "with_version": version})
-        if members:
+        if known:
+            members = [{"tenant": tenant, "user": user, "version": version} for user in known]
             connection.execute(_ADD_USERS, members)
 
     database.write(work)
@@ -153,6 +164,15 @@ def rows(database: Database, tenant: str) -> tuple[PopulationRow, ...]:
     )
 
 
+def _known(connection: Connection, tenant: str, users: Sequence[str]) -> list[str]:
+    """Return which users exist; the others were forgotten while the population was fitted."""
+    known: list[str] = []
+    for some in batched(users):
+        parameters = {"in_tenant": tenant, "names": some}
+        known += connection.execute(_KNOWN_USERS, parameters).scalars()
+    return known
+
+
 def _row(tenant: str, population: Population, now: int) -> dict[str, object]:
     check_name("reward_model", population.reward_model)
     check_text("fingerprint", population.fingerprint)
@@ -166,7 +186,6 @@ def _row(tenant: str, population: Population, now: int) -> dict[str, object]:
         "meta": dict(population.meta),
         "state": encode_population(population),
         "published": False,
-        "stale": False,
     }
 
 

@@ -108,7 +108,7 @@ def restore(database: Database, scope: Scope, document: Mapping[str, Any], *, no
             instructions.bump_generation(connection, scope.tenant)
         return sum(len(rows) for rows in missing.values())
 
-    return database.write(work)
+    return database.write(work, scope=scope)
 
 
 def _missing(

@@ -29,8 +29,7 @@ _OF_MODEL = (
     table.c.reward_model == bindparam("of_model"),
     table.c.population == bindparam("of_population"),
 )
-_FIND = select(table.c.version, table.c.blob).where(*_KEY)
-_FIND_LOCKED = Prepared(_FIND.with_for_update())
+_FIND = Prepared(select(table.c.version, table.c.blob).where(*_KEY))
 _INSERT = insert(table)
 _UPDATE = Prepared(
     update(table).where(*_KEY, table.c.version == bindparam("expected")),
@@ -55,8 +54,8 @@ def load(
         ArtefactError: The stored bytes are damaged.
     """
     with database.read() as connection:
-        row = connection.execute(_FIND, _key(scope, reward_model, population)).first()
-    return None if row is None else (decode_posterior(row.blob), row.version)
+        row = _FIND.execute(connection, _key(scope, reward_model, population)).fetchone()
+    return None if row is None else (decode_posterior(row[1]), row[0])
 
 
 def store(
@@ -71,7 +70,7 @@ def store(
     def work(connection: Connection) -> int:
         ensure_user(connection, scope, now)
         key = _key(scope, posterior.reward_model, posterior.population)
-        found = _FIND_LOCKED.execute(connection, key).fetchone()
+        found = _FIND.execute(connection, key).fetchone()
         version = None if found is None else found[0]
         if version != expected:
             raise ConflictError(
@@ -80,7 +79,7 @@ def store(
             )
         return _write(connection, scope, posterior, expected, now)
 
-    return database.write(work)
+    return database.write(work, scope=scope)
 
 
 def fold_in(connection: Connection, scope: Scope, fold: Fold, now: int) -> None:
@@ -90,7 +89,7 @@ def fold_in(connection: Connection, scope: Scope, fold: Fold, now: int) -> None:
     not be lost for the sake of what can be built from it.
     """
     key = _key(scope, fold.reward_model, fold.population)
-    row = _FIND_LOCKED.execute(connection, key).fetchone()
+    row = _FIND.execute(connection, key).fetchone()
     version, before = (None, None) if row is None else (row[0], _readable(row[1]))
     after = fold.apply(before)
     if after is None:

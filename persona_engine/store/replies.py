@@ -65,7 +65,7 @@ def save(
             raise ConflictError(f"reply {reply_id!r} is stored already")
         connection.execute(_INSERT, row)
 
-    database.write(work)
+    database.write(work, scope=scope)
 
 
 def check_reply(row: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ def rate(
         connection.execute(_INSERT_RATING, row)
         return str(row["id"])
 
-    return database.write(work)
+    return database.write(work, scope=scope)
 
 
 def _earlier(

@@ -67,6 +67,8 @@ class TenantStore:
         """Store a population with the users of this tenant that it learned from.
 
         Saving the same version again replaces its users and takes away its mark for refitting.
+        A user who is unknown was forgotten while it was fitted: the name is not stored, and the
+        population is marked for refitting at once.
 
         Raises:
             InvalidInputError: ``meta`` is not JSON, or an array not numeric.

@@ -41,7 +41,7 @@ class UserStore:
         def work(connection: Connection) -> None:
             ensure_user(connection, self.scope, now)
 
-        self._database.write(work)
+        self._database.write(work, scope=self.scope)
 
     def created_at(self) -> datetime | None:
         """Return when the user was first seen, or None for a user never seen."""

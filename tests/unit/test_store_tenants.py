@@ -119,6 +119,8 @@ def test_one_population_is_published_for_a_reward_model_and_space(store: Store) 
 
 def test_refitting_without_a_forgotten_user_takes_the_mark_away(store: Store) -> None:
     tenant, fitted = store.tenant("acme"), population(1.0)
+    for name in ("alice", "bob"):
+        store.user(Scope("acme", name)).touch()
     tenant.save_population(fitted, users=["alice", "bob", "alice"])
     assert tenant.populations()[0].trained_users == 2
     assert store.user(Scope("acme", "alice")).forget().stale == (fitted.version,)
@@ -128,6 +130,14 @@ def test_refitting_without_a_forgotten_user_takes_the_mark_away(store: Store) ->
     tenant.save_population(fitted, users=["bob"])
     (row,) = tenant.populations()
     assert (row.stale, row.trained_users, row.published) == (False, 1, True)
+
+
+def test_a_user_forgotten_during_the_fit_is_not_named_again(store: Store) -> None:
+    store.user(Scope("acme", "bob")).touch()
+    store.tenant("acme").save_population(population(1.0), users=["alice", "bob"])
+    (row,) = store.tenant("acme").populations()
+    assert (row.stale, row.trained_users) == (True, 2)
+    assert store.user(Scope("acme", "alice")).export()["populations"] == []
 
 
 def test_populations_that_cannot_be_stored_are_refused(store: Store) -> None:
