@@ -12,22 +12,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TABLES = (
-    "tenant",
-    "app_user",
-    "reply",
-    "comparison",
-    "rating",
-    "instruction",
-    "posterior",
-    "population",
-    "population_user",
-    "cluster",
-    "artefact",
-    "adapter",
-    "adapter_user",
-    "embedding_cache",
-    "audit_event",
+_TABLES = (
+    *("tenant", "app_user", "reply", "comparison", "rating", "instruction", "posterior"),
+    *("population", "population_user", "cluster", "artefact", "adapter", "adapter_user"),
+    *("embedding_cache", "audit_event"),
 )
 
 
@@ -45,7 +33,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop every table, children first."""
-    for table in reversed(TABLES):
+    for table in reversed(_TABLES):
         op.drop_table(table)
 
 
@@ -59,8 +47,7 @@ def _people() -> None:
     )
     op.create_table(
         "app_user",
-        _name("tenant"),
-        _name("user"),
+        *_names("tenant", "user"),
         _time("created_at"),
         sa.PrimaryKeyConstraint("tenant", "user", name="pk_app_user"),
         _of_tenant("app_user"),
@@ -70,9 +57,7 @@ def _people() -> None:
 def _feedback() -> None:
     op.create_table(
         "reply",
-        _name("tenant"),
-        _name("user"),
-        _name("id"),
+        *_names("tenant", "user", "id"),
         _time("created_at"),
         sa.Column("prompt", sa.JSON, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
@@ -84,9 +69,7 @@ def _feedback() -> None:
     op.create_table(
         "comparison",
         _sequence(),
-        _name("tenant"),
-        _name("user"),
-        _name("id"),
+        *_names("tenant", "user", "id"),
         _time("created_at"),
         sa.Column("weight", sa.Double, nullable=False),
         _name("source"),
@@ -112,9 +95,7 @@ def _feedback() -> None:
     op.create_table(
         "rating",
         _sequence(),
-        _name("tenant"),
-        _name("user"),
-        _name("id"),
+        *_names("tenant", "user", "id"),
         _time("created_at"),
         _name("reply"),
         sa.Column("value", sa.Double, nullable=False),
@@ -131,13 +112,9 @@ def _instructions() -> None:
     op.create_table(
         "instruction",
         _sequence(),
-        _name("tenant"),
-        _name("user"),
-        _name("id"),
+        *_names("tenant", "user", "id"),
         _time("created_at"),
-        _name("kind"),
-        _name("strength"),
-        _name("source"),
+        *_names("kind", "strength", "source"),
         sa.Column("trust", sa.Double, nullable=False),
         _name("status"),
         _time("valid_from", nullable=True),
@@ -152,10 +129,7 @@ def _instructions() -> None:
 def _posteriors() -> None:
     op.create_table(
         "posterior",
-        _name("tenant"),
-        _name("user"),
-        _name("reward_model"),
-        _name("population"),
+        *_names("tenant", "user", "reward_model", "population"),
         sa.Column("count", sa.Integer, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("stamp", sa.BigInteger, nullable=False),
@@ -176,9 +150,7 @@ def _posteriors() -> None:
 def _populations() -> None:
     op.create_table(
         "population",
-        _name("tenant"),
-        _name("version"),
-        _name("reward_model"),
+        *_names("tenant", "version", "reward_model"),
         sa.Column("fingerprint", sa.Text, nullable=False),
         sa.Column("published", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("stale", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -200,9 +172,7 @@ def _populations() -> None:
     )
     op.create_table(
         "population_user",
-        _name("tenant"),
-        _name("user"),
-        _name("version"),
+        *_names("tenant", "user", "version"),
         sa.PrimaryKeyConstraint("tenant", "user", "version", name="pk_population_user"),
         _to("population_user", "version", "population", "version"),
     )
@@ -212,9 +182,7 @@ def _populations() -> None:
 def _adapters() -> None:
     op.create_table(
         "cluster",
-        _name("tenant"),
-        _name("id"),
-        _name("population"),
+        *_names("tenant", "id", "population"),
         sa.Column("size", sa.Integer, nullable=False),
         _time("created_at"),
         sa.Column("centre", sa.LargeBinary, nullable=False),
@@ -233,9 +201,7 @@ def _adapters() -> None:
     )
     op.create_table(
         "adapter",
-        _name("tenant"),
-        _name("name"),
-        _name("cluster"),
+        *_names("tenant", "name", "cluster"),
         sa.Column("artefact", sa.Text, nullable=False),
         sa.Column("published", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("stale", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -247,9 +213,7 @@ def _adapters() -> None:
     )
     op.create_table(
         "adapter_user",
-        _name("tenant"),
-        _name("user"),
-        _name("adapter"),
+        *_names("tenant", "user", "adapter"),
         sa.PrimaryKeyConstraint("tenant", "user", "adapter", name="pk_adapter_user"),
         _to("adapter_user", "adapter", "adapter", "name"),
     )
@@ -271,10 +235,7 @@ def _audit_trail() -> None:
     op.create_table(
         "audit_event",
         _sequence(),
-        _name("tenant"),
-        _name("id"),
-        _name("subject"),
-        _name("action"),
+        *_names("tenant", "id", "subject", "action"),
         _time("created_at"),
         sa.Column("detail", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("sequence", name="pk_audit_event"),
@@ -286,6 +247,10 @@ def _audit_trail() -> None:
 
 def _name(name: str, *, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.String(256), nullable=nullable)
+
+
+def _names(*names: str) -> tuple[sa.Column[str], ...]:
+    return tuple(_name(name) for name in names)
 
 
 def _time(name: str, *, nullable: bool = False) -> sa.Column[int]:

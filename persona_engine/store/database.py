@@ -55,7 +55,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
         self.dialect: Dialect = cast(Dialect, self._url.get_backend_name())
-        self.where = self._url.render_as_string(hide_password=True)
+        plain = self._url.set(drivername=self.dialect)
+        self.where = plain.render_as_string(hide_password=True)
         self._active = threading.local()
         self._inherited: list[object] = []
         self._process = os.getpid()

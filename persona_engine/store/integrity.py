@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, and_, func, literal_column, select
 
-from persona_engine.errors import ArtefactError
+from persona_engine.errors import ArtefactError, StoreError, StoreUnavailableError
 from persona_engine.store import schema
 from persona_engine.store.codec import decode_population, decode_posterior
 from persona_engine.store.database import Database
@@ -42,12 +42,21 @@ _POPULATIONS = select(schema.population)
 
 
 def faults(database: Database) -> tuple[str, ...]:
-    """Return what is wrong with the database, in words; empty when it is sound."""
-    with database.snapshot() as connection:
-        found = [] if database.dialect != "sqlite" else list(_file_faults(connection))
-        if found:
-            return tuple(found)  # rows of a damaged file cannot be trusted to be read
-        return (*_count_faults(connection), *_byte_faults(connection))
+    """Return what is wrong with the database, in words; empty when it is sound.
+
+    Raises:
+        StoreUnavailableError: It cannot be reached or read.
+    """
+    try:
+        with database.snapshot() as connection:
+            found = [] if database.dialect != "sqlite" else list(_file_faults(connection))
+            if found:
+                return tuple(found)  # rows of a damaged file cannot be trusted to be read
+            return (*_count_faults(connection), *_byte_faults(connection))
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:
+        return (error.message,)
 
 
 def _file_faults(connection: Connection) -> Iterator[str]:

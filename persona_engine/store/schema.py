@@ -47,6 +47,10 @@ def _name(name: str, *, nullable: bool = False) -> Column[str]:
     return Column(name, String(NAME_LENGTH), nullable=nullable)
 
 
+def _names(*names: str) -> tuple[Column[str], ...]:
+    return tuple(_name(name) for name in names)
+
+
 def _time(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
@@ -83,8 +87,7 @@ tenant = Table(
 app_user = Table(
     "app_user",
     metadata,
-    _name("tenant"),
-    _name("user"),
+    *_names("tenant", "user"),
     _time("created_at"),
     PrimaryKeyConstraint("tenant", "user"),
     _of_tenant(),
@@ -93,9 +96,7 @@ app_user = Table(
 reply = Table(
     "reply",
     metadata,
-    _name("tenant"),
-    _name("user"),
-    _name("id"),
+    *_names("tenant", "user", "id"),
     _time("created_at"),
     Column("prompt", JSON, nullable=False),
     Column("text", Text, nullable=False),
@@ -109,9 +110,7 @@ comparison = Table(
     "comparison",
     metadata,
     _sequence(),
-    _name("tenant"),
-    _name("user"),
-    _name("id"),
+    *_names("tenant", "user", "id"),
     _time("created_at"),
     Column("weight", Double, nullable=False),
     _name("source"),
@@ -141,9 +140,7 @@ rating = Table(
     "rating",
     metadata,
     _sequence(),
-    _name("tenant"),
-    _name("user"),
-    _name("id"),
+    *_names("tenant", "user", "id"),
     _time("created_at"),
     _name("reply"),
     Column("value", Double, nullable=False),
@@ -158,13 +155,9 @@ instruction = Table(
     "instruction",
     metadata,
     _sequence(),
-    _name("tenant"),
-    _name("user"),
-    _name("id"),
+    *_names("tenant", "user", "id"),
     _time("created_at"),
-    _name("kind"),
-    _name("strength"),
-    _name("source"),
+    *_names("kind", "strength", "source"),
     Column("trust", Double, nullable=False),
     _name("status"),
     _time("valid_from", nullable=True),
@@ -179,10 +172,7 @@ instruction = Table(
 posterior = Table(
     "posterior",
     metadata,
-    _name("tenant"),
-    _name("user"),
-    _name("reward_model"),
-    _name("population"),
+    *_names("tenant", "user", "reward_model", "population"),
     Column("count", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("stamp", BigInteger, nullable=False),
@@ -196,9 +186,7 @@ posterior = Table(
 population = Table(
     "population",
     metadata,
-    _name("tenant"),
-    _name("version"),
-    _name("reward_model"),
+    *_names("tenant", "version", "reward_model"),
     Column("fingerprint", Text, nullable=False),
     Column("published", Boolean, nullable=False, server_default=false()),
     Column("stale", Boolean, nullable=False, server_default=false()),
@@ -222,9 +210,7 @@ Index(
 population_user = Table(
     "population_user",
     metadata,
-    _name("tenant"),
-    _name("user"),
-    _name("version"),
+    *_names("tenant", "user", "version"),
     PrimaryKeyConstraint("tenant", "user", "version"),
     ForeignKeyConstraint(["tenant", "version"], ["population.tenant", "population.version"]),
     Index(None, "tenant", "version"),
@@ -233,9 +219,7 @@ population_user = Table(
 cluster = Table(
     "cluster",
     metadata,
-    _name("tenant"),
-    _name("id"),
-    _name("population"),
+    *_names("tenant", "id", "population"),
     Column("size", Integer, nullable=False),
     _time("created_at"),
     Column("centre", LargeBinary, nullable=False),
@@ -258,9 +242,7 @@ artefact = Table(
 adapter = Table(
     "adapter",
     metadata,
-    _name("tenant"),
-    _name("name"),
-    _name("cluster"),
+    *_names("tenant", "name", "cluster"),
     Column("artefact", Text, nullable=False),
     Column("published", Boolean, nullable=False, server_default=false()),
     Column("stale", Boolean, nullable=False, server_default=false()),
@@ -274,9 +256,7 @@ adapter = Table(
 adapter_user = Table(
     "adapter_user",
     metadata,
-    _name("tenant"),
-    _name("user"),
-    _name("adapter"),
+    *_names("tenant", "user", "adapter"),
     PrimaryKeyConstraint("tenant", "user", "adapter"),
     ForeignKeyConstraint(["tenant", "adapter"], ["adapter.tenant", "adapter.name"]),
 )
@@ -296,10 +276,7 @@ audit_event = Table(
     "audit_event",
     metadata,
     _sequence(),
-    _name("tenant"),
-    _name("id"),
-    _name("subject"),
-    _name("action"),
+    *_names("tenant", "id", "subject", "action"),
     _time("created_at"),
     Column("detail", JSON, nullable=False),
     UniqueConstraint("tenant", "id"),

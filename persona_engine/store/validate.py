@@ -22,8 +22,9 @@ def check_scope(scope: Scope) -> None:
 
     Examples:
         >>> check_scope(Scope("default", "alice"))
-        >>> check_scope(Scope("default", ""))
+        >>> check_scope(Scope("default", ""))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
+            ...
         persona_engine.errors.ScopeError: user is '', expected a name of 1 to 256 characters...
     """
     check_scope_name("tenant", scope.tenant)
