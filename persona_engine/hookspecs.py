@@ -1,0 +1,75 @@
+"""Every hook. Hooks register factories; nothing here runs while a reply is made.
+
+A plugin is a module with `hookimpl` functions, named by an entry point of the group
+``persona_engine``. Each hook returns a mapping from the plugin's name to a factory. Factories are
+called with the settings that the host configured under that name, as keyword arguments, and must
+not do heavy work at import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pluggy
+
+from persona_engine.interfaces import (
+    Decoder,
+    Encoder,
+    Generator,
+    InstructionSelector,
+    RewardModel,
+)
+
+PROJECT = "persona_engine"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def persona_reward_models() -> Mapping[str, Callable[..., RewardModel]]:
+    """Register reward models, which learn what users prefer.
+
+    Called once, when an engine starts. Return ``{name: factory}``; the factory is called with the
+    plugin's settings and returns a `RewardModel`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_encoders() -> Mapping[str, Callable[..., Encoder]]:
+    """Register encoders, which turn replies or sentences into features.
+
+    Called once, when an engine starts. The factory is called with ``weights`` (path of the local
+    model folder) and the plugin's settings, and returns an `Encoder`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_generators() -> Mapping[str, Callable[..., Generator]]:
+    """Register generators, which are language models that continue conversations.
+
+    Called once, when an engine starts. The factory is called with ``weights`` (path of the local
+    model folder) and the plugin's settings, and returns a `Generator`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_decoders() -> Mapping[str, Callable[..., Decoder]]:
+    """Register decoders, which produce one reply guided by a reward.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns a `Decoder`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_instruction_selectors() -> Mapping[str, Callable[..., InstructionSelector]]:
+    """Register selectors, which judge the standing instructions that apply to a conversation.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns an `InstructionSelector`.
+    """
+    raise AssertionError("a hook specification is never called")

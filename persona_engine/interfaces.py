@@ -1,0 +1,230 @@
+"""What the engine calls: one Protocol per kind of plugin, numpy at the boundary.
+
+Hooks (`persona_engine.hookspecs`) register factories of these; the hot path calls them directly.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from persona_engine.types import (
+    Conversation,
+    DecodingRequest,
+    Evidence,
+    FloatArray,
+    Generation,
+    Instruction,
+    Population,
+    Posterior,
+    PreferenceData,
+    Sampling,
+    Score,
+    SelectedInstruction,
+    StepResult,
+)
+
+Progress = Callable[[str, int, int], None]
+"""``progress(what, done, total)``: called now and then by long work."""
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Report to nobody."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns replies (given their prompts) or sentences into features.
+
+    ``fingerprint`` names weights, layer, pooling and width: equal fingerprints give features that
+    may be mixed. Reading it must not load the model.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the feature space."""
+
+    @property
+    def width(self) -> int:
+        """Number of features, ``D``."""
+
+    def encode(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> FloatArray:
+        """Return features ``(n, D)`` of ``n`` responses, each given its prompt."""
+
+
+class RewardModel(ABC):
+    """Learns what all users share, then what one user prefers.
+
+    A plugin defines `fit`, `infer`, `score`, `logit` and `embed`; the rest has exact but plain
+    defaults that it may replace by faster ones. Every method is pure: arguments are never changed
+    and equal arguments give equal results.
+
+    Attributes:
+        name: The name that the plugin registers it under.
+        personal: False for a method that predicts the same for every user; the conformance kit then
+            leaves out what only a personal method can pass.
+        exact_update: False for a method whose `update` only approximates `infer` on everything.
+    """
+
+    name: str
+    personal: bool = True
+    exact_update: bool = True
+
+    @abstractmethod
+    def fit(
+        self,
+        data: PreferenceData,
+        *,
+        rng: np.random.Generator,
+        progress: Progress = no_progress,
+    ) -> Population:
+        """Learn what all users share. Hyper-parameters are chosen inside, on held-out users."""
+
+    @abstractmethod
+    def infer(self, population: Population, evidence: Evidence) -> Posterior:
+        """Return the posterior after ``n >= 0`` comparisons; ``n = 0`` gives the prior.
+
+        The order of the comparisons makes no difference.
+        """
+
+    def infer_many(
+        self, population: Population, evidence: Sequence[Evidence]
+    ) -> list[Posterior]:
+        """Return the posterior of many users at once."""
+        return [self.infer(population, each) for each in evidence]
+
+    @abstractmethod
+    def update(
+        self, population: Population, posterior: Posterior, evidence: Evidence
+    ) -> Posterior:
+        """Return the posterior after further comparisons, as `infer` on all of them gives it."""
+
+    @abstractmethod
+    def score(
+        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+    ) -> Score:
+        """Return the rewards of responses ``(B, D)`` for ``U`` users, each ``(U, B)``."""
+
+    @abstractmethod
+    def logit(
+        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+    ) -> Score:
+        """Return the log-odds that ``a`` is preferred to ``b``, both ``(B, D)``, row by row.
+
+        The spread is that of the difference, not of the two rewards: what all candidates share
+        cancels.
+        """
+
+    @abstractmethod
+    def embed(self, population: Population, posterior: Posterior) -> FloatArray:
+        """Return the user's preference embedding, ``(k,)``: near users prefer alike."""
+
+
+@runtime_checkable
+class Branches(Protocol):
+    """A batch of growing replies over one shared key-value cache."""
+
+    @property
+    def size(self) -> int:
+        """Number of live branches, ``B``."""
+
+    @property
+    def token_counts(self) -> tuple[int, ...]:
+        """Tokens that each branch has generated."""
+
+    @property
+    def log_probs(self) -> FloatArray:
+        """Summed log-probability of each branch, ``(B,)``."""
+
+    def step(self, sampling: Sampling) -> StepResult:
+        """Append one token to each branch that has not ended."""
+
+    def features(self) -> FloatArray:
+        """Return features ``(B, D)`` of the text so far, read from decoding's hidden states."""
+
+    def fork(self, indices: Sequence[int]) -> None:
+        """Continue with these branches, in this order; an index may occur often."""
+
+    def drop(self, indices: Sequence[int]) -> None:
+        """Give up these branches."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A language model that continues conversations."""
+
+    name: str
+
+    @property
+    def feature_encoder(self) -> Encoder:
+        """The encoder whose features `Branches.features` gives, for texts not generated here."""
+
+    def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
+        """Read the conversation once and return that many branches on its cache."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return the length of a text in tokens."""
+
+
+class Reward(Protocol):
+    """One user's reward, bound to a posterior, as decoders call it."""
+
+    def score(self, features: FloatArray) -> Score:
+        """Return rewards ``(B,)`` of features ``(B, D)``."""
+
+    def logit(self, a: FloatArray, b: FloatArray) -> Score:
+        """Return log-odds ``(B,)`` that ``a`` is preferred to ``b``, row by row."""
+
+
+class Decoder(Protocol):
+    """Produces one reply, guided by a reward."""
+
+    name: str
+
+    def generate(
+        self,
+        request: DecodingRequest,
+        generator: Generator,
+        reward: Reward | None,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generation:
+        """Return the candidates, best first.
+
+        Without a reward, or when the reward cannot tell the candidates apart, the first candidate
+        is exactly what plain sampling with the same seed gives. ``on_text`` receives each piece of
+        text as soon as it is settled.
+        """
+
+
+class InstructionSelector(Protocol):
+    """Judges which standing instructions apply to a conversation."""
+
+    name: str
+
+    def select(
+        self,
+        conversation: Conversation,
+        instructions: Sequence[Instruction],
+        *,
+        request: FloatArray,
+        embeddings: FloatArray,
+    ) -> tuple[SelectedInstruction, ...]:
+        """Return every instruction with its probability, most probable first.
+
+        Args:
+            conversation: The messages so far; the last user turn is the request.
+            instructions: The user's active instructions, ``I`` of them.
+            request: Sentence embedding of the request, ``(E,)``, unit length.
+            embeddings: Sentence embeddings of the instructions, ``(I, E)``, unit length.
+        """
+
+
+class VectorIndex(Protocol):
+    """Nearest vectors among one tenant's; a cache of what SQL holds."""
+
+    def search(self, query: FloatArray, *, count: int) -> list[tuple[str, float]]:
+        """Return the nearest keys and their cosine similarity, nearest first."""

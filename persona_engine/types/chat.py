@@ -1,0 +1,295 @@
+"""Values of a conversation: messages, questions, instructions, replies and their traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NotRequired, TypedDict
+
+Role = Literal["system", "user", "assistant", "tool"]
+Side = Literal["a", "b"]
+InstructionStatus = Literal["active", "suggested", "superseded", "retracted", "expired"]
+InstructionSource = Literal["user", "induced", "operator"]
+InstructionKind = Literal["constraint", "preference", "fact", "format"]
+Strength = Literal["must", "prefer"]
+
+
+class Message(TypedDict):
+    """One OpenAI-style message."""
+
+    role: Role
+    content: str
+    name: NotRequired[str]
+
+
+Conversation = Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose data an operation touches. Every query carries both names."""
+
+    tenant: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Two good replies to one request; which does the person prefer?
+
+    Args:
+        id: Stable name; bank questions are ``<style>-<number>``.
+        prompt: The request.
+        a: First reply as shown.
+        b: Second reply as shown.
+        style: The named style in which the replies differ, or None for a host's own question.
+        high: Which side shows the high pole of the style.
+    """
+
+    id: str
+    prompt: str
+    a: str
+    b: str
+    style: str | None = None
+    high: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One event: in this scope, ``chosen`` was preferred to ``rejected`` for ``prompt``."""
+
+    id: str
+    prompt: str
+    chosen: str
+    rejected: str
+    weight: float
+    source: str
+    created_at: datetime
+    question: str | None = None
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A standing instruction: what the person said once and expects to hold.
+
+    Args:
+        id: Its name.
+        text: The person's words.
+        kind: What sort of wish it is.
+        strength: Whether it must hold or is preferred.
+        scope: When it applies, in words; empty for always.
+        source: Who said it.
+        trust: 0 to 1; operator and user words are 1.
+        status: Only ``active`` ones are applied.
+        created_at: When it was said.
+        valid_from: Applied from then on, or None.
+        valid_until: Applied before then, or None.
+        supersedes: The instruction that it replaced, or None.
+    """
+
+    id: str
+    text: str
+    created_at: datetime
+    kind: InstructionKind = "preference"
+    strength: Strength = "prefer"
+    scope: str = ""
+    source: InstructionSource = "user"
+    trust: float = 1.0
+    status: InstructionStatus = "active"
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    supersedes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedInstruction:
+    """An instruction as the selector judged it for one conversation.
+
+    Args:
+        instruction: The instruction.
+        probability: That it applies now.
+        used: Whether it was placed in the prompt.
+        reason: Why it was used or left out, in words.
+    """
+
+    instruction: Instruction
+    probability: float
+    used: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One reply that decoding considered.
+
+    Args:
+        text: Its text.
+        reward: The user's expected reward, relative to the candidates' mean; None if unscored.
+        spread: Standard deviation of that reward under the posterior; None if unscored.
+        tokens: Its length.
+        log_prob: Sum of its tokens' log-probabilities under the language model.
+    """
+
+    text: str
+    reward: float | None
+    spread: float | None
+    tokens: int
+    log_prob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the way of a reply and what it cost in wall milliseconds."""
+
+    name: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Why a reply is what it is.
+
+    Args:
+        personalized: False when the reply is exactly the base reply.
+        reason: Why it was or was not personalised, in words.
+        instructions: Every instruction considered, used or not, and why.
+        candidates: Every candidate, best first.
+        confidence: P(the chosen candidate is preferred to the runner-up), or None.
+        steps: Milliseconds by step.
+        skipped: What was left out of the way of the reply, and why.
+        reward_model: Plugin whose posterior guided decoding, or None.
+        population: Version of its population, or None.
+        adapter: Name of the adapter that was active, or None for the base model.
+    """
+
+    personalized: bool
+    reason: str
+    instructions: tuple[SelectedInstruction, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    confidence: float | None = None
+    steps: tuple[Step, ...] = ()
+    skipped: tuple[str, ...] = ()
+    reward_model: str | None = None
+    population: str | None = None
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply, its id for feedback, and its trace."""
+
+    id: str
+    text: str
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Candidates in the order the user would prefer them.
+
+    Args:
+        order: Indices into the candidates as given, best first.
+        candidates: The candidates with reward and spread, best first.
+        confidence: P(first is preferred to second); None with fewer than two candidates.
+        personalized: False when nothing is known that tells them apart: order is as given.
+        reason: Why, in words.
+    """
+
+    order: tuple[int, ...]
+    candidates: tuple[Candidate, ...]
+    confidence: float | None
+    personalized: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Personalization:
+    """What a host needs to call its own model for this user.
+
+    Args:
+        messages: The conversation with the applying instructions beside the last user turn.
+        adapter: Adapter to name in the request, or None for the base model.
+        decoding: Settings for sampling: ``n``, ``temperature``, ``top_p``, ``max_tokens``.
+        trace: Instructions used and left out, and milliseconds by step.
+    """
+
+    messages: tuple[Message, ...]
+    adapter: str | None
+    decoding: Mapping[str, Any]
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """Where a user stands on one named style: expected preference for its high pole."""
+
+    style: str
+    low: str
+    high: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the engine knows about one user.
+
+    Args:
+        tenant: The tenant.
+        user: The user.
+        instructions: Every instruction, also superseded and retracted ones.
+        comparisons: Number of comparisons.
+        tastes: Named styles, strongest first; empty without a population.
+        reward_model: Plugin that holds the posterior, or None.
+        population: Version of its population, or None.
+        created_at: When the user was first seen, or None for a user never seen.
+    """
+
+    tenant: str
+    user: str
+    instructions: tuple[Instruction, ...]
+    comparisons: int
+    tastes: tuple[Taste, ...]
+    reward_model: str | None
+    population: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another user of the same tenant whose preference embedding is near.
+
+    Args:
+        user: The other user.
+        similarity: Cosine of the two embeddings, -1 to 1.
+    """
+
+    user: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of what was erased for one user.
+
+    Args:
+        tenant: The tenant.
+        user: The user.
+        erased_at: When.
+        rows: Rows deleted, by table.
+        index_vectors: Vectors removed, by index.
+        cached_embeddings: Cached features removed, of texts that nobody else's events use.
+        refit: Versions of populations (and adapters) that learned from the user, marked for refit.
+        sha256: Hash over the fields above.
+    """
+
+    tenant: str
+    user: str
+    erased_at: datetime
+    rows: Mapping[str, int]
+    index_vectors: Mapping[str, int]
+    cached_embeddings: int
+    refit: tuple[str, ...]
+    sha256: str = field(default="")

@@ -1,0 +1,87 @@
+"""Values of decoding: sampling settings, limits, requests and results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from persona_engine.errors import InvalidInputError
+from persona_engine.types.chat import Candidate, Conversation
+from persona_engine.types.preference import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn.
+
+    Args:
+        temperature: 0 takes the likeliest token; 1 samples from the model's distribution.
+        top_p: Keep the smallest set of tokens with at least this probability.
+        max_tokens: Longest reply, in tokens.
+        stop: Texts that end a reply; they are not part of it.
+
+    Raises:
+        InvalidInputError: A value is out of range.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_tokens: int = 192
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.temperature <= 10.0:
+            raise InvalidInputError(f"temperature is {self.temperature!r}, expected 0 to 10")
+        if not 0.0 < self.top_p <= 1.0:
+            raise InvalidInputError(f"top_p is {self.top_p!r}, expected above 0, at most 1")
+        if not 1 <= self.max_tokens <= 32_768:
+            raise InvalidInputError(f"max_tokens is {self.max_tokens!r}, expected 1 to 32768")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingRequest:
+    """One reply to generate.
+
+    Args:
+        conversation: Messages as they go to the model, instructions already placed.
+        sampling: How tokens are drawn.
+        candidates: How many replies to consider.
+        seed: Decides every draw.
+    """
+
+    conversation: Conversation
+    sampling: Sampling
+    candidates: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one token step of all branches produced.
+
+    Args:
+        texts: Text so far of each branch, ``B`` of them.
+        finished: Which branches have ended.
+    """
+
+    texts: tuple[str, ...]
+    finished: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """What a decoder produced.
+
+    Args:
+        candidates: Every finished reply, best first.
+        features: Their features, ``(B, D)``, in the same order.
+        decided: False when the reward could not tell the candidates apart, so that the first
+            candidate is the one that plain sampling would have given.
+        confidence: P(first is preferred to second), or None.
+        reason: Why the first candidate was chosen, in words.
+    """
+
+    candidates: tuple[Candidate, ...]
+    features: FloatArray
+    decided: bool
+    confidence: float | None
+    reason: str
