@@ -59,6 +59,7 @@ class BradleyTerry(RewardModel):
     """
 
     name = "bradley_terry"
+    personal = False
 
     def __init__(self, *, folds: int = 5, keep: float = 0.999) -> None:
         if folds < 2:
