@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -53,6 +54,14 @@ def postgres_databases(postgres_server: Callable[[str], str]) -> Callable[[str],
     return cleared
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file without rows."""
+    path = tmp_path_factory.mktemp("template") / "persona.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a database without tables."""
@@ -65,9 +74,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a database without rows, at the head of the migrations."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/persona.db"
-        upgrade(url)
-        return url
+        template = request.getfixturevalue("sqlite_template")
+        return f"sqlite:///{shutil.copy(template, tmp_path)}"
     return request.getfixturevalue("postgres_databases")("migrated")
 
 
