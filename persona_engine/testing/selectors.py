@@ -10,26 +10,40 @@ from types import MappingProxyType
 
 import numpy as np
 
-from persona_engine.interfaces import InstructionSelector
+from persona_engine.interfaces import Encoder, InstructionSelector
 from persona_engine.testing.kit import BoundCheck, Check, bind, name_of, require, require_close
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
 
 SelectorFactory = Callable[[], InstructionSelector]
 
+_REQUEST = "What can I cook with lentils?"
 _TEXTS = (
     "No meat in recipes.",
-    "Write code in Rust.",
-    "Use metric units.",
+    "Give weights in metric units.",
     "Call me Sam in letters.",
+    "Write code in Rust.",
 )
+_COSINES = (0.9, 0.4, 0.2, 0.0)
 
 
 class SelectorSubject:
-    """A selector under test, with instructions of which the first fits the request best."""
+    """A selector under test, with instructions of which the first fits the request best.
 
-    def __init__(self, factory: SelectorFactory) -> None:
+    Args:
+        factory: Makes a selector.
+        encoder: Embeds request and instructions, for selectors that were calibrated on its
+            features; without one, embeddings have the cosines 0.9, 0.4, 0.2 and 0.
+    """
+
+    def __init__(self, factory: SelectorFactory, encoder: Encoder | None = None) -> None:
         self.factory = factory
-        self.conversation: Conversation = [{"role": "user", "content": "How do I cook lentils?"}]
+        self.conversation: Conversation = [{"role": "user", "content": _REQUEST}]
+        if encoder is None:
+            self.request, self.embeddings = _known_cosines()
+        else:
+            embeddings = encoder.encode([[]] * (1 + len(_TEXTS)), [_REQUEST, *_TEXTS])
+            unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+            self.request, self.embeddings = unit[0], unit[1:]
 
     @cached_property
     def selector(self) -> InstructionSelector:
@@ -44,20 +58,6 @@ class SelectorSubject:
             Instruction(id=f"i{n}", text=text, created_at=said, scope=text.split()[-1].rstrip("."))
             for n, text in enumerate(_TEXTS)
         )
-
-    @cached_property
-    def request(self) -> FloatArray:
-        """Sentence embedding of the request, ``(E,)``."""
-        direction: FloatArray = np.eye(len(_TEXTS) + 1, dtype=np.float32)[0]
-        return direction
-
-    @cached_property
-    def embeddings(self) -> FloatArray:
-        """Unit embeddings ``(I, E)`` whose cosine with the request falls from 0.9 to 0."""
-        cosines = np.asarray([0.9, 0.4, 0.2, 0.0], np.float32)
-        others = np.eye(len(_TEXTS) + 1, dtype=np.float32)[1:]
-        mixed = cosines[:, None] * self.request + np.sqrt(1 - cosines**2)[:, None] * others
-        return mixed.astype(np.float32)
 
     def select(self, order: Sequence[int] = (0, 1, 2, 3)) -> tuple[SelectedInstruction, ...]:
         """Return what the selector says of the instructions, given in that order."""
@@ -128,6 +128,12 @@ def arguments_stay_unchanged(subject: SelectorSubject) -> None:
     require(same, "select changed its arguments", remedy="copy an array before you write to it")
 
 
+def _known_cosines() -> tuple[FloatArray, FloatArray]:
+    basis = np.eye(1 + len(_COSINES), dtype=np.float32)
+    cosines = np.asarray(_COSINES, np.float32)[:, None]
+    return basis[0], cosines * basis[0] + np.sqrt(1 - cosines**2) * basis[1:]
+
+
 def _by_id(selected: Sequence[SelectedInstruction]) -> dict[str, float]:
     return {each.instruction.id: each.probability for each in selected}
 
@@ -147,24 +153,31 @@ SELECTOR_CHECKS: Mapping[str, Check[SelectorSubject]] = MappingProxyType(
 
 
 def instruction_selector_checks(
-    factory: SelectorFactory, *, checks: Iterable[str] | None = None
+    factory: SelectorFactory,
+    *,
+    encoder: Encoder | None = None,
+    checks: Iterable[str] | None = None,
 ) -> tuple[BoundCheck[SelectorSubject], ...]:
     """Return the checks of a selector, each to be called.
 
     Args:
         factory: Makes an instance; called without arguments.
+        encoder: The sentence encoder that it was calibrated for, if it was.
         checks: Names of `SELECTOR_CHECKS`; all of them if omitted.
     """
-    return bind(SELECTOR_CHECKS, SelectorSubject(factory), name_of(factory), checks)
+    return bind(SELECTOR_CHECKS, SelectorSubject(factory, encoder), name_of(factory), checks)
 
 
 def check_instruction_selector(
-    factory: SelectorFactory, *, checks: Iterable[str] | None = None
+    factory: SelectorFactory,
+    *,
+    encoder: Encoder | None = None,
+    checks: Iterable[str] | None = None,
 ) -> None:
     """Run the checks of a selector, in order, up to the first that it does not pass.
 
     Raises:
         ConformanceError: A check failed; the message names it, the plugin, and what to do.
     """
-    for check in instruction_selector_checks(factory, checks=checks):
+    for check in instruction_selector_checks(factory, encoder=encoder, checks=checks):
         check()

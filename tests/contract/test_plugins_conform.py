@@ -5,14 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from persona_engine.plugins import PluginKind, discover
 from persona_engine.testing import (
+    CHECKS,
+    check_instruction_selector,
     decoder_checks,
     encoder_checks,
-    instruction_selector_checks,
     reward_model_checks,
 )
 from persona_engine.weights import resolve
@@ -23,7 +25,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "encoder": {"hidden-state", "sentence"},
     "generator": {"local"},
     "decoder": {"best_of_n"},
-    "instruction_selector": {"embedding"},
+    "instruction_selector": {"embedding_selector"},
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}
 
@@ -69,9 +71,13 @@ def test_decoders_conform(check: Callable[[], None]) -> None:
     check()
 
 
-@pytest.mark.parametrize("check", suite("instruction_selector", instruction_selector_checks))
-def test_instruction_selectors_conform(check: Callable[[], None]) -> None:
-    check()
+@pytest.mark.model
+@pytest.mark.parametrize("name", PLUGINS.names("instruction_selector"))
+@pytest.mark.parametrize("check", CHECKS["instruction_selector"])
+def test_instruction_selectors_conform(name: str, check: str, minilm: Path) -> None:
+    encoder = PLUGINS.create("encoder", "sentence", weights=minilm)
+    factory = factory_of("instruction_selector", name)
+    check_instruction_selector(factory, encoder=encoder, checks=[check])
 
 
 @pytest.mark.model
