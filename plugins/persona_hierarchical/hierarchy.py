@@ -30,9 +30,9 @@ class Basis:
         """Number of latent dimensions, ``K``."""
         return int(self.basis.shape[1])
 
-    def scaled(self, factor: float) -> Basis:
-        """Return a population whose users differ that many times as much."""
-        return Basis(self.shared, self.basis * factor)
+    def scaled(self, basis: float, *, shared: float = 1.0) -> Basis:
+        """Return a population with users that differ, and agree, that many times as much."""
+        return Basis(self.shared * shared, self.basis * basis)
 
     def rotated(self, moment: Doubles) -> Basis:
         """Return the same population with latent axes ordered by how much of the logit they move.
@@ -81,36 +81,51 @@ def sample_of(differences: Differences, chosen: Rows) -> Sample:
     )
 
 
-def spectral_start(sample: Sample, shared: Doubles, *, rank: int, ridge: float) -> Basis:
-    """Return a basis from how residuals of one user's comparisons agree with one another.
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How residuals of one user's comparisons agree with one another.
 
     With residual ``r_i = 1 - p_i`` under the pooled weights, ``E[r_i r_j Δ_i Δ_jᵀ]`` over different
     comparisons ``i ≠ j`` of one user is ``F Σ F`` to first order, ``F = E[p(1-p) Δ Δᵀ]`` and ``Σ``
-    the covariance of users' weights: a moment that noise doesn't bias. Its leading eigenvectors in
-    ``F``'s own metric are the basis.
+    the covariance of users' weights: a moment that the noise of single answers does not bias.
+
+    Args:
+        shared: ``(R,)`` the pooled weights.
+        moment: ``(R, R)`` mean of ``r_i r_j Δ_i Δ_jᵀ`` over pairs of comparisons of one user.
+        values: ``(R,)`` eigenvalues of ``F``.
+        vectors: ``(R, R)`` its eigenvectors.
+        total: Weight of all comparisons.
     """
+
+    shared: Doubles
+    moment: Doubles
+    values: Doubles
+    vectors: Doubles
+    total: float
+
+    def start(self, *, rank: int, ridge: float) -> Basis:
+        """Return the leading directions of ``Σ``, in the metric of ``F + ridge / total``."""
+        damped = np.maximum(self.values, 0.0) + ridge / self.total
+        root = (self.vectors / np.sqrt(damped)) @ self.vectors.T
+        values, vectors = np.linalg.eigh(root @ self.moment @ root)
+        values, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
+        floor = 0.05 * max(float(values[0]), 1e-3)
+        return Basis(self.shared, (root @ vectors) * np.sqrt(np.maximum(values, floor)))
+
+
+def agreement_of(sample: Sample, shared: Doubles) -> Agreement:
+    """Measure the agreement of users with themselves beyond the pooled weights."""
     wrong = sigmoid(-(sample.rows @ shared.astype(np.float32)))
     residual = sample.rows * (sample.weight * wrong)[:, None]  # (N, R)
-    _, owner, count = np.unique(sample.user, return_inverse=True, return_counts=True)
-    summed = np.zeros((len(count), residual.shape[1]), np.float32)
-    np.add.at(summed, owner, residual)
+    order = np.argsort(sample.user, kind="stable")
+    _, begin, count = np.unique(sample.user[order], return_index=True, return_counts=True)
+    summed = np.add.reduceat(residual[order], begin, axis=0)  # (U, R)
     pairs = max(1.0, float(np.square(count.astype(np.float64)).sum() - count.sum()))
-    moment = (summed.T @ summed - residual.T @ residual).astype(np.float64) / pairs
-    root = _inverse_root(sample, wrong, ridge)
-    values, vectors = np.linalg.eigh(root @ moment @ root)
-    values, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
-    floor = 0.05 * max(float(values[0]), 1e-3)
-    return Basis(shared, (root @ vectors) * np.sqrt(np.maximum(values, floor)))
-
-
-def _inverse_root(sample: Sample, wrong: FloatArray, ridge: float) -> Doubles:
-    """Return ``(F + ridge/N)^-1/2``, ``(R, R)``."""
     weighted = sample.rows * np.sqrt(sample.weight * wrong * (1.0 - wrong))[:, None]
     total = float(sample.weight.sum(dtype=np.float64))
     values, vectors = np.linalg.eigh((weighted.T @ weighted).astype(np.float64) / total)
-    damped = np.maximum(values, 0.0) + ridge / total
-    result: Doubles = (vectors / np.sqrt(damped)) @ vectors.T
-    return result
+    moment = (summed.T @ summed - residual.T @ residual).astype(np.float64) / pairs
+    return Agreement(shared, moment, values, vectors, total)
 
 
 def fit_basis(

@@ -10,12 +10,13 @@ import numpy as np
 from persona_engine.types import Arrays, Evidence, FloatArray, Population, Posterior
 from persona_hierarchical.logistic import sigmoid
 from persona_hierarchical.lower_bound import Doubles
-from persona_hierarchical.newton import mode, modes
+from persona_hierarchical.newton import Prior, Votes, posterior_of_one, posteriors_of_many
 
 KEPT = 512
 """Comparisons that a posterior keeps; older ones are folded into a Gaussian."""
 
-_BATCH = 256  # users solved together: their arrays stay in the processor's cache
+_BATCH = 512  # users solved together
+_CACHED = 16  # users whose features are projected together: they stay in the processor's cache
 
 
 def infer_one(population: Population, evidence: Evidence) -> Posterior:
@@ -60,9 +61,7 @@ def _padded(count: int) -> int:
 def _infer_batch(population: Population, members: list[Evidence], size: int) -> list[Posterior]:
     projection = population.arrays["projection"]
     counts = np.array([len(each) for each in members])
-    raw = np.concatenate([each.chosen for each in members])
-    raw -= np.concatenate([each.rejected for each in members])
-    projected = raw @ projection  # (Σn, 1+K)
+    projected = _projected_many(members, int(counts.sum()), projection)  # (Σn, 1+K)
     strength = np.concatenate([each.weight for each in members])
     ends = np.cumsum(counts)
     padded = np.zeros((len(members), size, projection.shape[1]))
@@ -72,7 +71,9 @@ def _infer_batch(population: Population, members: list[Evidence], size: int) -> 
     padded[owner, place] = projected
     weight[owner, place] = strength
     first = np.ascontiguousarray(padded.transpose(1, 2, 0))  # (n, 1+K, U)
-    mean, covariance = modes(first[:, 1:], first[:, 0], np.ascontiguousarray(weight.T))
+    mean, covariance = posteriors_of_many(
+        first[:, 1:], np.ascontiguousarray(first[:, 0]), np.ascontiguousarray(weight.T)
+    )
     mean, covariance = mean.astype(np.float32), covariance.astype(np.float32)
     name, version, fingerprint = (
         population.reward_model,
@@ -88,6 +89,24 @@ def _infer_batch(population: Population, members: list[Evidence], size: int) -> 
             Posterior(name, version, fingerprint, mean[user], covariance[user], count, state)
         )
     return posteriors
+
+
+def _projected_many(members: Sequence[Evidence], total: int, projection: FloatArray) -> FloatArray:
+    """Return the projected differences of many users, ``(Σn, 1+K)``, a cacheful at a time."""
+    result = np.empty((total, projection.shape[1]), np.float32)
+    chosen: FloatArray = np.empty((0, len(projection)), np.float32)
+    rejected, done = chosen, 0
+    for begin in range(0, len(members), _CACHED):
+        part = members[begin : begin + _CACHED]
+        count = sum(len(each) for each in part)
+        if count > len(chosen):
+            chosen, rejected = np.empty((2, count, len(projection)), np.float32)
+        np.concatenate([each.chosen for each in part], out=chosen[:count])
+        np.concatenate([each.rejected for each in part], out=rejected[:count])
+        np.subtract(chosen[:count], rejected[:count], out=chosen[:count])
+        np.matmul(chosen[:count], projection, out=result[done : done + count])
+        done += count
+    return result
 
 
 def _projected(population: Population, evidence: Evidence) -> dict[str, FloatArray]:
@@ -127,13 +146,12 @@ def _laplace(
     rows = state["rows"].astype(np.float64)
     offset = state["offset"].astype(np.float64)
     weight = state["weight"].astype(np.float64)
-    precision = np.eye(rank)
-    pull = np.zeros(rank)
-    if "folded_precision" in state:
-        precision = precision + state["folded_precision"]
-        pull = pull + state["folded_pull"]
+    prior = Prior(
+        precision=np.eye(rank) + state.get("folded_precision", 0.0),
+        pull=np.zeros(rank) + state.get("folded_pull", 0.0),
+    )
     begin = np.zeros(rank) if start is None else start.astype(np.float64)
-    z, covariance = mode(rows, offset, weight, precision=precision, pull=pull, start=begin)
+    z, covariance = posterior_of_one(Votes(rows, offset, weight, prior), begin)
     if len(rows) <= KEPT:
         return z, covariance, dict(state)
     return z, covariance, _folded(state, z)

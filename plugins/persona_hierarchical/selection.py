@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,26 +11,33 @@ from numpy.typing import NDArray
 
 from persona_hierarchical.differences import Differences
 from persona_hierarchical.hierarchy import (
+    Agreement,
     Basis,
     Sample,
+    agreement_of,
     fit_basis,
     log_evidence,
     sample_of,
-    spectral_start,
 )
 from persona_hierarchical.logistic import fit_ridge
 from persona_hierarchical.lower_bound import Doubles, Rows
 
-RIDGES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 """Penalties of the basis to choose from, in units of comparisons."""
 
 SPREADS = (0.7, 1.0, 1.4, 2.0, 2.8)
 """Factors on the basis to choose from: a penalised basis is too short."""
 
+SHARED = (1.0, 1.2, 1.5)
+"""Factors on the shared weights to choose from: their penalty was chosen without personal parts."""
+
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
 """Ranks to choose from."""
 
+_COARSE_RANKS = (1, 2, 4, 8, 16)
+_COARSE_SPREADS = (1.0, 2.0)
 _FEW_SHOTS = 32  # comparisons of a held-out user that count: the engine serves people with few
+_LEAST_GAIN = 5e-4  # nats per comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Choice:
         rank: Latent dimensions; 0 when nothing personal was found.
         ridge: Penalty of the basis.
         spread: Factor on the fitted basis.
+        shared_spread: Factor on the fitted shared weights.
         gain: Nats per comparison that unseen users gain over the pooled fit.
         gain_error: Standard error of the gain over users.
     """
@@ -47,8 +56,30 @@ class Choice:
     rank: int
     ridge: float
     spread: float
+    shared_spread: float
     gain: float
     gain_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One fold: the users that it holds out, and what was fitted without them.
+
+    Args:
+        unseen: The held-out users' first comparisons.
+        amount: ``(U,)`` their total weights.
+        pooled: ``(U,)`` their log-likelihoods under the pooled fit.
+        bases: The fit of each penalty.
+    """
+
+    unseen: Sample
+    amount: Doubles
+    pooled: Doubles
+    bases: tuple[Basis, ...]
+
+    def gain(self, basis: Basis) -> Doubles:
+        """Return the nats per comparison that each unseen user gains over pooled, ``(U,)``."""
+        return (log_evidence(self.unseen, basis) - self.pooled) / self.amount
 
 
 def choose(
@@ -61,6 +92,8 @@ def choose(
 ) -> Choice:
     """Return the best setting, or rank 0 when its gain is less than two standard errors.
 
+    First the penalty is chosen on a coarse grid of ranks and spreads, then these with a fine one.
+
     Args:
         differences: All comparisons.
         folds: For each fold, the rows that it holds out, whole users.
@@ -68,40 +101,60 @@ def choose(
         max_rank: Most latent dimensions to consider.
         report: Called with the number of folds done.
     """
-    ranks = [rank for rank in RANKS if rank <= max_rank]
-    gains = []
+    trials = []
     for number, held_out in enumerate(folds):
-        gains.append(_gains(differences, held_out, shared_ridge, ranks))
+        trials.append(_trial(differences, held_out, shared_ridge, max_rank))
         report(number + 1)
-    return _best(np.concatenate(gains, axis=-1), ranks)
+    place = _best_penalty(trials, max_rank)
+    ranks = [rank for rank in RANKS if rank <= max_rank]
+    settings = list(itertools.product(SPREADS, SHARED))
+    gains = np.array([_gains(trials, place, rank, settings) for rank in ranks])
+    return _best(gains, ranks, settings, RIDGES[place])
 
 
-def _gains(
-    differences: Differences, held_out: NDArray[np.bool_], shared_ridge: float, ranks: list[int]
-) -> Doubles:
-    """Return ``(ridges, ranks, spreads, U)`` nats per comparison over pooled, of unseen users."""
+def _trial(
+    differences: Differences, held_out: NDArray[np.bool_], shared_ridge: float, max_rank: int
+) -> _Trial:
     weight = np.where(held_out, 0.0, differences.weight).astype(np.float32)
     shared = fit_ridge(differences, weight, shared_ridge)
     seen = sample_of(differences, np.flatnonzero(weight > 0))
     unseen = sample_of(differences, _first_rows(differences, held_out))
+    agreement = agreement_of(seen, shared)
+    bases = tuple(fit_penalised(seen, agreement, shared_ridge, each, max_rank) for each in RIDGES)
     pooled = log_evidence(unseen, Basis(shared, np.zeros((len(shared), 0))))
-    amount = _amount(unseen)
-    gains = np.zeros((len(RIDGES), len(ranks), len(SPREADS), len(amount)))
-    for place, ridge in enumerate(RIDGES):
-        basis = fit_penalised(seen, shared, shared_ridge, ridge, max(ranks))
-        for column, rank in enumerate(ranks):
-            part = basis.truncated(rank)
-            for depth, spread in enumerate(SPREADS):
-                evidence = log_evidence(unseen, part.scaled(spread))
-                gains[place, column, depth] = (evidence - pooled) / amount
-    return gains
+    return _Trial(unseen, _amount(unseen), pooled, bases)
+
+
+def _best_penalty(trials: Sequence[_Trial], max_rank: int) -> int:
+    """Return the place of the penalty whose best coarse setting gains most."""
+    settings = [(spread, 1.0) for spread in _COARSE_SPREADS]
+    ranks = [rank for rank in _COARSE_RANKS if rank <= max_rank]
+    gains = [
+        max(_gains(trials, place, rank, settings).mean(-1).max() for rank in ranks)
+        for place in range(len(RIDGES))
+    ]
+    return int(np.argmax(gains))
+
+
+def _gains(
+    trials: Sequence[_Trial], place: int, rank: int, settings: Sequence[tuple[float, float]]
+) -> Doubles:
+    """Return the gains of all unseen users under each setting, ``(settings, U)``."""
+    return np.array(
+        [
+            np.concatenate(
+                [t.gain(t.bases[place].truncated(rank).scaled(s, shared=w)) for t in trials]
+            )
+            for s, w in settings
+        ]
+    )
 
 
 def fit_penalised(
-    sample: Sample, shared: Doubles, shared_ridge: float, basis_ridge: float, rank: int
+    sample: Sample, agreement: Agreement, shared_ridge: float, basis_ridge: float, rank: int
 ) -> Basis:
     """Return the basis fitted from its spectral start, axes ordered by importance."""
-    start = spectral_start(sample, shared, rank=rank, ridge=basis_ridge)
+    start = agreement.start(rank=rank, ridge=basis_ridge)
     fitted = fit_basis(sample, start, shared_ridge=shared_ridge, basis_ridge=basis_ridge)
     return fitted.rotated(sample.moment)
 
@@ -123,22 +176,30 @@ def _amount(sample: Sample) -> Doubles:
     return amount
 
 
-def _best(gains: Doubles, ranks: list[int]) -> Choice:
-    """Pick by mean gain; the smallest rank that is no worse than the best within its noise."""
-    users = gains.shape[-1]
+def _best(
+    gains: Doubles, ranks: list[int], settings: Sequence[tuple[float, float]], ridge: float
+) -> Choice:
+    """Pick by mean gain; the smallest rank that is no worse than the best within its noise.
+
+    Args:
+        gains: ``(ranks, settings, U)``.
+        ranks: The ranks.
+        settings: Spread and shared spread.
+        ridge: The penalty that they were fitted with.
+    """
     mean = gains.mean(-1)
-    top = np.unravel_index(int(mean.argmax()), mean.shape)
-    for column in range(len(ranks)):
-        place, depth = np.unravel_index(int(mean[:, column].argmax()), mean[:, column].shape)
-        mine = gains[place, column, depth]
-        if mean[top] - mine.mean() <= 0.5 * _error(gains[top] - mine, users):
+    top = gains[np.unravel_index(int(mean.argmax()), mean.shape)]
+    for place in range(len(ranks)):
+        setting = int(mean[place].argmax())
+        mine = gains[place, setting]
+        if top.mean() - mine.mean() <= 0.5 * _error(top - mine):
             break
-    gain, error = float(mine.mean()), _error(mine, users)
-    personal = gain > max(2.0 * error, 5e-4)
-    return Choice(
-        ranks[column] if personal else 0, RIDGES[int(place)], SPREADS[int(depth)], gain, error
-    )
+    gain, error = float(mine.mean()), _error(mine)
+    spread, shared_spread = settings[setting]
+    if gain <= max(2.0 * error, _LEAST_GAIN):
+        return Choice(0, ridge, spread, shared_spread, gain, error)
+    return Choice(ranks[place], ridge, spread, shared_spread, gain, error)
 
 
-def _error(values: Doubles, users: int) -> float:
-    return float(values.std(ddof=1) / np.sqrt(users)) if users > 1 else float("inf")
+def _error(values: Doubles) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))

@@ -9,7 +9,7 @@ import numpy as np
 from persona_engine.interfaces import Progress
 from persona_engine.types import Population, PreferenceData
 from persona_hierarchical.differences import Differences, principal_differences
-from persona_hierarchical.hierarchy import Basis, fit_basis, sample_of
+from persona_hierarchical.hierarchy import Basis, agreement_of, fit_basis, sample_of
 from persona_hierarchical.logistic import (
     choose_ridge,
     fit_ridge,
@@ -19,6 +19,7 @@ from persona_hierarchical.logistic import (
 from persona_hierarchical.lower_bound import Doubles
 from persona_hierarchical.selection import Choice, choose, fit_penalised
 
+_POOLED_FOLDS = 5  # as bradley_terry does, whose population rank 0 must equal
 _FEWEST_USERS = 8  # fewer unseen users than this can't tell a gain from noise
 
 
@@ -35,21 +36,22 @@ def fit_population(
     """Choose the settings on held-out users, fit on everybody, and return the population."""
     differences = principal_differences(data, keep=keep)
     users = len(data.users)
+    pooled_parts = folds_of_users(data.user, count=_POOLED_FOLDS, rng=rng)
     parts = folds_of_users(data.user, count=folds, rng=rng)
-    total = 2 * len(parts) + 1
+    total = len(pooled_parts) + len(parts) + 1
     shared_ridge, losses = choose_ridge(
-        differences, parts, lambda done: progress(name, done, total)
+        differences, pooled_parts, lambda done: progress(name, done, total)
     )
     shared = fit_ridge(differences, differences.weight, shared_ridge)
     limit = min(max_rank, users // 4, len(shared))
-    choice = Choice(rank=0, ridge=0.0, spread=1.0, gain=0.0, gain_error=0.0)
+    choice = Choice(rank=0, ridge=0.0, spread=1.0, shared_spread=1.0, gain=0.0, gain_error=0.0)
     if users >= _FEWEST_USERS and limit > 0:
         choice = choose(
             differences,
             parts,
             shared_ridge=shared_ridge,
             max_rank=limit,
-            report=lambda done: progress(name, len(parts) + done, total),
+            report=lambda done: progress(name, len(pooled_parts) + done, total),
         )
     basis = _fit(differences, shared, shared_ridge, choice, limit)
     progress(name, total, total)
@@ -76,11 +78,11 @@ def _fit(
     if choice.rank == 0:
         return Basis(shared, np.zeros((len(shared), 0)))
     sample = sample_of(differences, np.flatnonzero(differences.weight > 0))
-    basis = fit_penalised(sample, shared, shared_ridge, choice.ridge, limit)
+    basis = fit_penalised(sample, agreement_of(sample, shared), shared_ridge, choice.ridge, limit)
     part = basis.truncated(choice.rank)
     if choice.rank < limit:
         part = fit_basis(sample, part, shared_ridge=shared_ridge, basis_ridge=choice.ridge)
-    return part.rotated(differences.moment).scaled(choice.spread)
+    return part.rotated(differences.moment).scaled(choice.spread, shared=choice.shared_spread)
 
 
 def _arrays(
