@@ -32,25 +32,37 @@ def test_shipped_coefficients_and_figures_are_what_the_script_gives(minilm):
     assert figures["test"]["f1"] >= 0.93
 
 
-def test_a_person_with_several_wishes(minilm):
+WISHES = (
+    "Answer in British English.",
+    "No emoji, please.",
+    "I am vegan: no meat in recipes.",
+    "When I ask for flights, I want a window seat.",
+)
+REQUESTS = {  # with the wishes about a topic that apply, besides the two general ones
+    "Give me an easy vegetable stew recipe.": {2},
+    "Find me a flight to Lisbon on Friday.": {3},
+    "Explain how a mortgage works.": set(),
+    "Why is the sky blue?": set(),
+    "Plan my weekend": set(),
+    "Write a poem about rain": set(),
+    "What is the capital of Peru?": set(),
+    "How do I fix a flat tyre?": set(),
+    "Help me prepare a job interview": set(),
+    "Recommend a good crime novel": set(),
+}
+
+
+def test_no_wish_is_missed_and_few_are_used_in_vain(minilm):
     encoder = sentence_encoder(weights=minilm)
-    wishes = [
-        Instruction(text, text, datetime(2026, 1, 1, tzinfo=UTC))
-        for text in (
-            "Answer in British English.",
-            "No emoji, please.",
-            "I am vegan: no meat in recipes.",
-            "When I ask for flights, I want a window seat.",
-        )
-    ]
-    embeddings = encoder.encode([[]] * 4, [each.text for each in wishes])
+    wishes = [Instruction(text, text, datetime(2026, 1, 1, tzinfo=UTC)) for text in WISHES]
+    embeddings = encoder.encode([[]] * len(WISHES), WISHES)
+    requests = encoder.encode([[]] * len(REQUESTS), list(REQUESTS))
     selector = EmbeddingSelector(fingerprint=encoder.fingerprint)
-
-    def used_for(text):
-        request = encoder.encode([[]], [text])[0]
+    in_vain = 0
+    for request, (text, topical) in zip(requests, REQUESTS.items(), strict=True):
         judged = selector.select([], wishes, request=request, embeddings=embeddings)
-        return [wishes.index(each.instruction) for each in judged if each.used]
-
-    assert sorted(used_for("Give me an easy vegetable stew recipe.")) == [0, 1, 2]
-    assert sorted(used_for("Explain how a mortgage works.")) == [0, 1]
-    assert sorted(used_for("Find me a flight to Lisbon on Friday.")) == [0, 1, 3]
+        used = {wishes.index(each.instruction) for each in judged if each.used}
+        wanted = {0, 1} | topical
+        assert wanted <= used, text
+        in_vain += len(used - wanted)
+    assert in_vain <= 2  # of 18: nearness of words ("sky", "flights") is not yet aboutness
