@@ -94,18 +94,17 @@ def _infer_batch(population: Population, members: list[Evidence], size: int) -> 
 def _projected_many(members: Sequence[Evidence], total: int, projection: FloatArray) -> FloatArray:
     """Return the projected differences of many users, ``(Σn, 1+K)``, a cacheful at a time."""
     result = np.empty((total, projection.shape[1]), np.float32)
-    chosen: FloatArray = np.empty((0, len(projection)), np.float32)
-    rejected, done = chosen, 0
+    most = max(len(each) for each in members)
+    buffer = np.empty((_CACHED * most, len(projection)), np.float32)
+    done = 0
     for begin in range(0, len(members), _CACHED):
-        part = members[begin : begin + _CACHED]
-        count = sum(len(each) for each in part)
-        if count > len(chosen):
-            chosen, rejected = np.empty((2, count, len(projection)), np.float32)
-        np.concatenate([each.chosen for each in part], out=chosen[:count])
-        np.concatenate([each.rejected for each in part], out=rejected[:count])
-        np.subtract(chosen[:count], rejected[:count], out=chosen[:count])
-        np.matmul(chosen[:count], projection, out=result[done : done + count])
-        done += count
+        filled = 0
+        for each in members[begin : begin + _CACHED]:
+            end = filled + len(each.chosen)
+            np.subtract(each.chosen, each.rejected, out=buffer[filled:end])
+            filled = end
+        np.matmul(buffer[:filled], projection, out=result[done : done + filled])
+        done += filled
     return result
 
 

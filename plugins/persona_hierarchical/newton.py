@@ -104,17 +104,25 @@ def posteriors_of_many(rows: Floats, offset: Floats, weight: Floats) -> tuple[Fl
     """Return means ``(U, K)`` and covariances ``(U, K, K)`` of many users under ``N(0, I)``.
 
     Users lie on the last axis, so that every operation runs over all of them at once; single
-    precision comes near the modes, double precision finishes.
+    precision comes near the modes, double precision finishes them.
 
     Args:
         rows: ``(n, K, U)`` latent differences, zero where padded.
         offset: ``(n, U)`` shared part of each logit.
         weight: ``(n, U)`` strengths, zero where padded.
     """
-    coarse = [each.astype(np.float32) for each in (rows, offset, weight)]
+    rows32, offset32, weight32 = (each.astype(np.float32) for each in (rows, offset, weight))
     start = np.zeros(rows.shape[1:], np.float32)
-    near = _modes(coarse[0], coarse[1], coarse[2], start, tolerance=_COARSE)
+    near = _modes(rows32, offset32, weight32, start, tolerance=_COARSE)
     z = _modes(rows, offset, weight, near.astype(np.float64), tolerance=_TOLERANCE)
+    step, covariance = _variational_step(rows32, offset32, weight32, z.astype(np.float32))
+    return np.ascontiguousarray((z + step).T), covariance
+
+
+def _variational_step(
+    rows: Floats, offset: Floats, weight: Floats, z: Floats
+) -> tuple[Floats, Floats]:
+    """Return the step from the modes ``(K, U)`` and the covariances ``(U, K, K)`` after it."""
     logits = offset + np.einsum("nku,ku->nu", rows, z)
     wrong = sigmoid(-logits)
     inverse = _inverse(_cholesky(rows, weight * wrong * (1.0 - wrong)))
@@ -124,8 +132,7 @@ def posteriors_of_many(rows: Floats, offset: Floats, weight: Floats) -> tuple[Fl
     inverse = _inverse(_cholesky(rows, weight * damping * wrong * (1.0 - wrong)))
     gradient = np.einsum("nku,nu->ku", rows, weight * wrong) - z
     covariance = np.einsum("mku,mlu->ukl", inverse, inverse)
-    z = z + np.einsum("ukl,lu->ku", covariance, gradient)
-    return np.ascontiguousarray(z.T), covariance
+    return np.einsum("ukl,lu->ku", covariance, gradient), covariance
 
 
 def _modes(rows: Floats, offset: Floats, weight: Floats, z: Floats, tolerance: float) -> Floats:

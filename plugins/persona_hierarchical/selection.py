@@ -37,7 +37,7 @@ RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
 _COARSE_RANKS = (1, 2, 4, 8, 16)
 _COARSE_SPREADS = (1.0, 2.0)
 _FEW_SHOTS = 32  # comparisons of a held-out user that count: the engine serves people with few
-_LEAST_GAIN = 5e-4  # nats per comparison
+_LEAST_GAIN = 2e-3  # nats per comparison: less is not worth a worse guess for a stranger
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def choose(
     max_rank: int,
     report: Callable[[int], None],
 ) -> Choice:
-    """Return the best setting, or rank 0 when its gain is less than two standard errors.
+    """Return the best setting, or rank 0 when its gain is within two standard errors or negligible.
 
     First the penalty is chosen on a coarse grid of ranks and spreads, then these with a fine one.
 

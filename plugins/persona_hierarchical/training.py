@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona_engine.interfaces import Progress
 from persona_engine.types import Population, PreferenceData
@@ -20,6 +23,7 @@ from persona_hierarchical.lower_bound import Doubles
 from persona_hierarchical.selection import Choice, choose, fit_penalised
 
 _POOLED_FOLDS = 5  # as bradley_terry does, whose population rank 0 must equal
+_USUAL_RANK = 8  # more latent axes are tried only where all of these are needed
 _FEWEST_USERS = 8  # fewer unseen users than this can't tell a gain from noise
 
 
@@ -43,17 +47,14 @@ def fit_population(
         differences, pooled_parts, lambda done: progress(name, done, total)
     )
     shared = fit_ridge(differences, differences.weight, shared_ridge)
-    limit = min(max_rank, users // 4, len(shared))
-    choice = Choice(rank=0, ridge=0.0, spread=1.0, shared_spread=1.0, gain=0.0, gain_error=0.0)
-    if users >= _FEWEST_USERS and limit > 0:
-        choice = choose(
-            differences,
-            parts,
-            shared_ridge=shared_ridge,
-            max_rank=limit,
-            report=lambda done: progress(name, len(pooled_parts) + done, total),
-        )
-    basis = _fit(differences, shared, shared_ridge, choice, limit)
+    choice, fitted_rank = _choose(
+        differences,
+        parts,
+        shared_ridge,
+        limit=min(max_rank, users // 4, len(shared)) if users >= _FEWEST_USERS else 0,
+        report=lambda done: progress(name, len(pooled_parts) + done, total),
+    )
+    basis = _fit(differences, shared, shared_ridge, choice, fitted_rank)
     progress(name, total, total)
     meta = {f"held_out_{key}" if "gain" in key else key: v for key, v in asdict(choice).items()}
     return Population(
@@ -69,6 +70,26 @@ def fit_population(
             "comparisons": len(data),
         },
     )
+
+
+def _choose(
+    differences: Differences,
+    folds: Sequence[NDArray[np.bool_]],
+    shared_ridge: float,
+    *,
+    limit: int,
+    report: Callable[[int], None],
+) -> tuple[Choice, int]:
+    """Return the settings, and the rank of the fits that they were chosen among."""
+    choice = Choice(rank=0, ridge=0.0, spread=1.0, shared_spread=1.0, gain=0.0, gain_error=0.0)
+    if limit < 1:
+        return choice, 0
+    width = min(_USUAL_RANK, limit)
+    settings = partial(choose, differences, folds, shared_ridge=shared_ridge, report=report)
+    choice = settings(max_rank=width)
+    if choice.rank < width or width == limit:
+        return choice, width
+    return settings(max_rank=limit), limit
 
 
 def _fit(
