@@ -133,10 +133,10 @@ class Hierarchical(RewardModel):
             posterior.require(population)
         _check(population, responses)
         rank = population.arrays["projection"].shape[1] - 1
-        mean = np.array([p.mean for p in posteriors], np.float32).reshape(-1, rank)
+        mean = np.array([p.mean for p in posteriors], np.float32).reshape(len(posteriors), rank)
         covariance = np.array([p.covariance for p in posteriors], np.float32)
         features = responses - population.arrays["centre"]
-        return _project(population, mean, covariance.reshape(-1, rank, rank), features)
+        return _project(population, mean, covariance.reshape(len(posteriors), rank, rank), features)
 
     def logit(
         self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray

@@ -126,6 +126,9 @@ def test_no_personal_signal_falls_back_to_the_pooled_model(model):
     posterior = model.infer_many(population, [mine])[0]
     assert posterior.mean.shape == (0,)
     assert model.embed(population, posterior).shape == (1,)
+    score = model.score(population, [posterior, posterior], test.chosen)
+    assert score.mean.shape == score.std.shape == (2, len(test))
+    assert model.score(population, [], test.chosen).mean.shape == (0, len(test))
 
 
 def test_five_comparisons_a_user_are_enough_to_find_strong_tastes(model):
