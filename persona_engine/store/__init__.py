@@ -5,7 +5,7 @@ The only importer of sqlalchemy and alembic.
 
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.embeddings import content_key
-from persona_engine.store.migrate import downgrade, upgrade
+from persona_engine.store.migrate import SchemaStatus, downgrade, schema_status, upgrade
 from persona_engine.store.records import (
     AuditEvent,
     Fold,
@@ -25,12 +25,14 @@ __all__ = [
     "ForgottenRows",
     "NewComparison",
     "PopulationRow",
+    "SchemaStatus",
     "Store",
     "StoredReply",
     "TenantStore",
     "UserStore",
     "content_key",
     "downgrade",
+    "schema_status",
     "upgrade",
     "utc_now",
 ]

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -57,6 +58,8 @@ class Database:
         self.dialect: Dialect = cast(Dialect, self._url.get_backend_name())
         plain = self._url.set(drivername=self.dialect)
         self.where = plain.render_as_string(hide_password=True)
+        named = self._url.database if self.dialect == "sqlite" else None
+        self.file = Path(named) if named else None
         self._active = threading.local()
         self._inherited: list[object] = []
         self._process = os.getpid()

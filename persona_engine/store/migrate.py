@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,26 @@ _VERSION = text("SELECT version_num FROM alembic_version")
 _ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('persona_engine.migrate'))")
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Which schema a database has.
+
+    Args:
+        where: The database, without its password.
+        revision: Revision that it is at; None when it is empty or does not exist yet.
+        head: Revision that this code needs.
+    """
+
+    where: str
+    revision: str | None
+    head: str
+
+    @property
+    def current(self) -> bool:
+        """Whether it is the one that this code needs."""
+        return self.revision == self.head
+
+
 def migrations_folder() -> Path:
     """Return the folder of the migrations, in a wheel or in a checkout.
 
@@ -32,6 +53,22 @@ def migrations_folder() -> Path:
         if (folder / "env.py").is_file():
             return folder
     raise ConfigError(f"no migrations beside {package}", remedy="install persona-engine again")
+
+
+def schema_status(url: str) -> SchemaStatus:
+    """Return which schema a database has, without changing or creating it.
+
+    Raises:
+        ConfigError: The URL cannot be used.
+        StoreUnavailableError: It cannot be reached or read.
+    """
+    database = Database(url)
+    try:
+        absent = database.file is not None and not database.file.exists()
+        found = None if absent else current_revision(database)
+        return SchemaStatus(database.where, found, schema.REVISION)
+    finally:
+        database.close()
 
 
 def upgrade(url: str) -> None:

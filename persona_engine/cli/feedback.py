@@ -1,0 +1,62 @@
+"""``persona feedback`` and ``persona explain``: about one reply, by its id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from persona_engine.cli.groups import Commands
+from persona_engine.cli.options import JsonOption, UserOption, options_of
+from persona_engine.cli.output import print_json, printable, stdout
+
+ReplyArgument = Annotated[str, typer.Argument(help="Id of the reply.", metavar="REPLY")]
+
+
+def register(app: Commands) -> None:
+    """Add the commands."""
+    app.command("feedback")(give_feedback)
+    app.command("explain")(explain)
+
+
+def give_feedback(
+    context: typer.Context,
+    reply: ReplyArgument,
+    *,
+    user: UserOption,
+    rating: Annotated[float | None, typer.Option(help="Above 0 for good, below 0 for bad.")] = None,
+    better: Annotated[
+        str | None, typer.Option(help="The text that the person would have liked.")
+    ] = None,
+    chosen: Annotated[
+        str | None, typer.Option(help="The candidate preferred: its number from 0, or its text.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key: the same feedback counts once.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what a person thinks of a reply: one of --rating, --better and --chosen."""
+    picked = int(chosen) if chosen is not None and chosen.isdecimal() else chosen
+    with options_of(context).user(user) as person:
+        learned = person.feedback(
+            reply, rating=rating, better=better, chosen=picked, idempotency_key=key
+        )
+    if json:
+        print_json({"user": user, "reply": reply, "comparisons": learned})
+    else:
+        stdout().print(f"Kept; {len(learned)} comparisons learned from it.")
+
+
+def explain(
+    context: typer.Context, reply: ReplyArgument, *, user: UserOption, json: JsonOption = False
+) -> None:
+    """Say in words and numbers why a reply was chosen."""
+    with options_of(context).user(user) as person:
+        explanation = person.explain(reply)
+    if json:
+        print_json(
+            {"user": user, "reply": reply, "text": explanation.text, "trace": explanation.trace}
+        )
+    else:
+        stdout().print(printable(explanation.text), soft_wrap=True)

@@ -1,0 +1,128 @@
+"""``persona onboard``: ask a person which of two replies they prefer, a few times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from persona_engine.cli.groups import Commands
+from persona_engine.cli.options import JsonOption, UserOption, options_of
+from persona_engine.cli.output import print_json, printable, stderr, stdout
+from persona_engine.cli.terminal import read_line
+from persona_engine.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from persona_engine.engine import User
+    from persona_engine.types import Question
+
+Choice = Literal["a", "b", "s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answered to one question; no choice means skipped."""
+
+    question: str
+    style: str | None
+    choice: Literal["a", "b"] | None
+
+
+def register(app: Commands) -> None:
+    """Add the command."""
+    app.command("onboard")(onboard)
+
+
+def onboard(
+    context: typer.Context,
+    *,
+    user: UserOption,
+    questions: Annotated[
+        int | None, typer.Option(min=1, max=100, help="How many to ask; 4 unless told.")
+    ] = None,
+    answers: Annotated[
+        str | None, typer.Option(help="Answer without asking: a,b,s (s skips), one a question.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask for the comparisons that teach most about a person; answers are kept one by one."""
+    given = None if answers is None else parse_answers(answers)
+    count = questions or (len(given) if given is not None else 4)
+    if given is not None and len(given) != count:
+        raise InvalidInputError(
+            f"{len(given)} answers for {count} questions", remedy="give one answer a question"
+        )
+    console = stderr() if json else stdout()
+    with options_of(context).user(user) as person:
+        answered = list(_ask(person, count, given, console))
+        comparisons = person.profile().comparisons
+    if json:
+        print_json({"user": user, "answers": answered, "comparisons": comparisons})
+        return
+    kept = sum(each.choice is not None for each in answered)
+    console.print(f"{kept} answers kept; {comparisons} comparisons of {printable(user)} in all.")
+
+
+def parse_answers(text: str) -> list[Choice]:
+    """Return the answers in a text such as ``a,b,s``.
+
+    Raises:
+        InvalidInputError: One of them is none of a, b and s.
+
+    Examples:
+        >>> parse_answers("a, B,s")
+        ['a', 'b', 's']
+    """
+    found = [each.strip().lower() for each in text.split(",")]
+    for position, each in enumerate(found, start=1):
+        if each not in ("a", "b", "s"):
+            raise InvalidInputError(
+                f"answer {position} is {each!r}, expected a, b or s",
+                remedy="separate answers by commas: --answers a,b,s,a",
+            )
+    return cast(list[Choice], found)
+
+
+def _ask(
+    person: User, count: int, given: list[Choice] | None, console: Console
+) -> Iterator[Answer]:
+    for position, question in enumerate(person.onboard(questions=count)):
+        _show(question, position + 1, count, console)
+        choice = _read_choice() if given is None else given[position]
+        if choice is None:
+            return
+        if choice == "s":
+            yield Answer(question.id, question.style, None)
+        else:
+            person.prefer(question, choice)
+            yield Answer(question.id, question.style, choice)
+
+
+def _show(question: Question, number: int, count: int, console: Console) -> None:
+    from rich.columns import Columns
+    from rich.panel import Panel
+    from rich.text import Text
+
+    console.print(f"\nQuestion {number} of {count}: {printable(question.prompt)}", style="bold")
+    width = max(20, min(60, console.width // 2 - 2))
+    panels = [
+        Panel(Text(printable(text)), title=side, width=width)
+        for side, text in (("a", question.a), ("b", question.b))
+    ]
+    console.print(Columns(panels))
+
+
+def _read_choice() -> Choice | None:
+    """Return what the person typed; None at the end of input."""
+    while True:
+        line = read_line("Which do you prefer? a, b, or s to skip: ")
+        if line is None:
+            return None
+        if line.strip().lower() in ("a", "b", "s"):
+            return cast(Choice, line.strip().lower())
+        stderr().print("Please type a, b or s; Ctrl-D ends.")
