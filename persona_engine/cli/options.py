@@ -96,10 +96,11 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
         if argument == "--":
             rest += [argument, *waiting]
             break
-        if argument in GLOBAL_WITH_VALUE and waiting:
-            front += [argument, waiting.pop(0)]
-        elif argument in GLOBAL_FLAGS or argument.split("=")[0] in GLOBAL_WITH_VALUE:
+        name, has_value, _ = argument.partition("=")
+        if argument in GLOBAL_FLAGS or (has_value and name in GLOBAL_WITH_VALUE):
             front.append(argument)
+        elif argument in GLOBAL_WITH_VALUE and waiting:
+            front += [argument, waiting.pop(0)]
         else:
             rest.append(argument)
     return front + rest

