@@ -27,17 +27,23 @@ _Ask = Callable[[Posterior, list[str]], Question | None]
 
 FOLDS = 4
 ANSWERS = (0, 1, 2, 4, 8)
-_PEOPLE = 60  # in each fold
 _CLEAR = 0.75  # P(preferred) from which a preference counts as clear
 _STRONG = 2.0  # logits from which a taste counts as strong
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """How many synthetic people a population is fitted to, and how much each answers."""
+    """How many synthetic people there are.
+
+    Args:
+        users: People that the population is fitted to; even.
+        answers: How many questions each of them answers.
+        judged: Other people in each fold, on whom the fit is judged; even.
+    """
 
     users: int = 800
     answers: int = 48
+    judged: int = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +100,7 @@ def judge(
         for how, folds in rows.items():
             folds.append(_by_answers(fold, how, seed=seed + number))
         progress("judging on people and questions never seen", number + 1, FOLDS)
-    report: dict[str, Any] = {"folds": FOLDS, "people": FOLDS * _PEOPLE}
+    report: dict[str, Any] = {"folds": FOLDS, "people": FOLDS * crowd.judged}
     report.update(_mean(limits))
     for how, folds in rows.items():
         steps = [_mean([fold[place] for fold in folds]) for place in range(len(ANSWERS))]
@@ -123,8 +129,10 @@ def _fit_fold(
         fingerprint=fingerprint,
         rng=rng,
     )
-    tastes = draw_tastes(_PEOPLE, rng=rng)
-    likes_high = rng.random((_PEOPLE, len(place))) < probability_of_high(tastes, _styles(place))
+    tastes = draw_tastes(crowd.judged, rng=rng)
+    likes_high = rng.random((crowd.judged, len(place))) < probability_of_high(
+        tastes, _styles(place)
+    )
     population = model.fit(data, rng=rng)
     by_key = features.by_key()
     return _Fold(model, population, features, by_key, asked, unseen, tastes, likes_high)

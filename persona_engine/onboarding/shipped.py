@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _BUILD = "python -m persona_engine.onboarding.build"
 
 def shipped_root() -> Path:
     """Return the folder of the package that holds default populations."""
-    return Path(str(resources.files("persona_engine"))) / "data" / "default_population"
+    return Path(__file__).resolve().parent.parent / "data" / "default_population"
 
 
 def folder_name(reward_model: str, fingerprint: str) -> str:

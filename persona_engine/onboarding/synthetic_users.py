@@ -26,7 +26,7 @@ Doubles = NDArray[np.float64]
 AXES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "efficiency": {
-            "length": -1.0,
+            "length": -1.4,
             "bottom_line": 0.8,
             "directness": 0.7,
             "questions": -0.6,
