@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
 
 from persona_engine.errors import ConflictError
 from persona_engine.store import posteriors, replies
@@ -38,6 +38,7 @@ _INSERT = Prepared(
     columns=tuple(column.name for column in table.columns if column.name != "sequence"),
 )
 _ALL = select(*_COLUMNS).where(*_OF_USER).order_by(table.c.sequence)
+_COUNT = Prepared(select(func.count()).select_from(table).where(*_OF_USER))
 _BY_KEY = (
     select(*_COLUMNS)
     .where(*_OF_USER, table.c.idempotency_key == bindparam("key"))
@@ -97,6 +98,15 @@ def comparisons(database: Database, scope: Scope) -> tuple[Comparison, ...]:
     with database.read() as connection:
         rows = connection.execute(_ALL, {"in_tenant": scope.tenant, "of_user": scope.user}).all()
     return tuple(_event(row._mapping) for row in rows)
+
+
+def count(database: Database, scope: Scope) -> int:
+    """Return how many comparisons a user has made."""
+    with database.read() as connection:
+        row = _COUNT.execute(
+            connection, {"in_tenant": scope.tenant, "of_user": scope.user}
+        ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def iter_comparisons(

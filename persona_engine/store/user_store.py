@@ -78,6 +78,10 @@ class UserStore:
         """Return every comparison, oldest first."""
         return events.comparisons(self._database, self.scope)
 
+    def comparison_count(self) -> int:
+        """Return how many comparisons the user has made, without reading them."""
+        return events.count(self._database, self.scope)
+
     def posterior(self, reward_model: str, population: str) -> tuple[Posterior, int] | None:
         """Return the posterior and its version for `save_posterior`, or None.
 

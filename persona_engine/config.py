@@ -1,0 +1,122 @@
+"""Settings of an engine, checked at start, from arguments, the environment or a TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from persona_engine.errors import ConfigError
+
+GENERATOR_FEATURES = "generator"
+
+
+def default_data_folder() -> Path:
+    """Return where indexes are kept: XDG_DATA_HOME, else ``~/.local/share``."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "persona_engine"
+
+
+class EngineConfig(BaseSettings):
+    """Settings of one engine.
+
+    Every field may be given as an argument, or as an environment variable with the prefix
+    ``PERSONA_`` (``PERSONA_CANDIDATES=4``); arguments win.
+
+    Args:
+        database: SQLAlchemy URL of the store.
+        generator: Weights of the language model, by name or path; None for a host that calls its
+            own model and only wants `personalize` and `rank`.
+        generator_plugin: Plugin that runs it.
+        sentence_encoder: Weights of the sentence encoder, by name or path.
+        feature_encoder: Which features rewards are learned on: ``generator`` reads the language
+            model's hidden states; any other name is an encoder plugin run on ``sentence_encoder``.
+        reward_model: Plugin that learns what users prefer.
+        decoder: Plugin that produces replies.
+        instruction_selector: Plugin that judges which instructions apply.
+        candidates: Replies to consider when the user's taste is known.
+        temperature: Sampling temperature.
+        top_p: Nucleus of sampling.
+        max_tokens: Longest reply in tokens.
+        instruction_budget: Most tokens that instructions may take in the prompt.
+        data_folder: Where indexes are kept; a cache, safe to delete.
+        weights_folder: Where fetched weights are kept; None for the default cache.
+        blocked_plugins: Plugins that are never loaded.
+        strict_plugins: Whether a plugin that fails to load is an error.
+        plugin_settings: Keyword settings by plugin name.
+        population_refresh_seconds: How long a published population may be remembered before the
+            store is asked whether another one is in use.
+
+    Examples:
+        >>> EngineConfig(candidates=4).candidates
+        4
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PERSONA_", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    database: str = "sqlite:///persona.db"
+    generator: str | None = "smollm2-135m-instruct"
+    generator_plugin: str = "local"
+    sentence_encoder: str = "all-minilm-l6-v2"
+    feature_encoder: str = GENERATOR_FEATURES
+    reward_model: str = "hierarchical"
+    decoder: str = "best_of_n"
+    instruction_selector: str = "embedding_selector"
+    candidates: int = Field(default=8, ge=1, le=256)
+    temperature: float = Field(default=0.8, ge=0.0, le=10.0)
+    top_p: float = Field(default=0.95, gt=0.0, le=1.0)
+    max_tokens: int = Field(default=192, ge=1, le=32_768)
+    instruction_budget: int = Field(default=256, ge=0, le=32_768)
+    data_folder: Path = Field(default_factory=default_data_folder)
+    weights_folder: Path | None = None
+    blocked_plugins: tuple[str, ...] = ()
+    strict_plugins: bool = False
+    plugin_settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    population_refresh_seconds: float = Field(default=1.0, ge=0.0)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(
+                _describe(error),
+                remedy="correct the setting in the call, the PERSONA_ variable or the TOML file",
+            ) from None
+
+    @field_validator("database")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if "://" not in value:
+            raise ValueError(f"{value!r} is no URL, expected something like sqlite:///persona.db")
+        return value
+
+    @classmethod
+    def from_toml(cls, path: Path, **overrides: object) -> Self:
+        """Read settings from a TOML file; keyword arguments win over it.
+
+        Raises:
+            ConfigError: The file cannot be read, is no TOML, or holds a setting that is unknown or
+                out of range.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(
+                f"cannot read settings from {str(path)!r}: {error}",
+                remedy="pass the path of a UTF-8 TOML file",
+            ) from error
+        return cls(**{**values, **overrides})
+
+
+def _describe(error: ValidationError) -> str:
+    faults = []
+    for each in error.errors():
+        name = ".".join(str(part) for part in each["loc"]) or "settings"
+        faults.append(f"{name} is {each.get('input')!r}: {each['msg']}")
+    return "; ".join(faults)

@@ -1,0 +1,178 @@
+"""Features of replies: remembered, else read from SQL, else encoded once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona_engine.errors import InvalidInputError
+from persona_engine.interfaces import Encoder, Progress, no_progress
+from persona_engine.store import Store, content_key
+from persona_engine.types import Conversation, FloatArray
+
+LONGEST_TEXT = 1_000_000
+_REMEMBERED = 8_192
+_ENCODED_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A response and the prompt that it answers; a sentence by itself has no prompt."""
+
+    response: str
+    prompt: Conversation | str = ()
+
+    @property
+    def key(self) -> str:
+        """Name of its features, equal for equal content."""
+        return content_key(self.prompt, self.response)
+
+    @property
+    def conversation(self) -> Conversation:
+        """The prompt as messages."""
+        if isinstance(self.prompt, str):
+            return [{"role": "user", "content": self.prompt}]
+        return self.prompt
+
+
+class FeatureCache:
+    """Features of one encoder, cached by content hash and fingerprint.
+
+    Equal texts are encoded once for each tenant: first looked up in memory, then in SQL. A tenant
+    never sees what another one cached.
+
+    Args:
+        encoder: What encodes.
+        store: Where features are kept.
+        shipped: Features that come with the package, by key.
+        remembered: Most vectors to keep in memory.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        store: Store,
+        *,
+        shipped: Mapping[str, FloatArray] | None = None,
+        remembered: int = _REMEMBERED,
+    ) -> None:
+        self.encoder = encoder
+        self._store = store
+        self._shipped = shipped or {}
+        self._remembered = remembered
+        self._memory: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
+        self._guard = threading.Lock()
+
+    @property
+    def width(self) -> int:
+        """Number of features, ``D``."""
+        return self.encoder.width
+
+    def get(
+        self, tenant: str, texts: Sequence[Text], *, progress: Progress = no_progress
+    ) -> FloatArray:
+        """Return features ``(n, D)``; what nobody encoded before is encoded now.
+
+        Raises:
+            InvalidInputError: A response is blank or longer than a million characters.
+        """
+        keys = [text.key for text in texts]
+        found = self._find(tenant, keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if missing:
+            found.update(self._encode(tenant, missing, progress))
+        return _stack([found[key] for key in keys], self.width)
+
+    def find(self, tenant: str, texts: Sequence[Text]) -> FloatArray | None:
+        """Return features ``(n, D)``, or None unless all of them are cached already."""
+        keys = [text.key for text in texts]
+        found = self._find(tenant, keys)
+        if any(key not in found for key in keys):
+            return None
+        return _stack([found[key] for key in keys], self.width)
+
+    def put(self, tenant: str, texts: Sequence[Text], features: FloatArray) -> None:
+        """Remember features ``(n, D)`` that were computed elsewhere, such as while decoding."""
+        with self._guard:
+            for text, vector in zip(texts, features, strict=True):
+                self._remember(tenant, text.key, vector)
+
+    def clear(self) -> None:
+        """Forget what is in memory; SQL and what the package ships stay."""
+        with self._guard:
+            self._memory.clear()
+
+    def _find(self, tenant: str, keys: Sequence[str]) -> dict[str, FloatArray]:
+        found: dict[str, FloatArray] = {}
+        with self._guard:
+            for key in keys:
+                vector = self._shipped.get(key)
+                if vector is None:
+                    vector = self._memory.get((tenant, key))
+                if vector is not None:
+                    found[key] = vector
+        unknown = [key for key in keys if key not in found]
+        if unknown:
+            stored = self._store.tenant(tenant).embeddings(self.encoder.fingerprint, unknown)
+            with self._guard:
+                for key, vector in stored.items():
+                    found[key] = vector
+                    self._remember(tenant, key, vector)
+        return found
+
+    def _encode(
+        self, tenant: str, missing: Mapping[str, Text], progress: Progress
+    ) -> dict[str, FloatArray]:
+        for text in missing.values():
+            check_response(text.response)
+        # Neighbours in length share a batch, so that little is padded and each batch can be saved.
+        order = sorted(missing, key=lambda key: len(missing[key].response))
+        encoded: dict[str, FloatArray] = {}
+        for start in range(0, len(order), _ENCODED_AT_ONCE):
+            progress("encoding", start, len(order))
+            keys = order[start : start + _ENCODED_AT_ONCE]
+            vectors = self.encoder.encode(
+                [missing[key].conversation for key in keys],
+                [missing[key].response for key in keys],
+            )
+            some = dict(zip(keys, vectors, strict=True))
+            self._store.tenant(tenant).save_embeddings(self.encoder.fingerprint, some)
+            encoded.update(some)
+        progress("encoding", len(order), len(order))
+        with self._guard:
+            for key, vector in encoded.items():
+                self._remember(tenant, key, vector)
+        return encoded
+
+    def _remember(self, tenant: str, key: str, vector: FloatArray) -> None:
+        self._memory[(tenant, key)] = np.asarray(vector, np.float32)
+        self._memory.move_to_end((tenant, key))
+        while len(self._memory) > self._remembered:
+            self._memory.popitem(last=False)
+
+
+def check_response(text: object) -> None:
+    """Raise unless a text can be encoded.
+
+    Raises:
+        InvalidInputError: It is no text, blank, or longer than a million characters.
+    """
+    if not isinstance(text, str):
+        raise InvalidInputError(f"a response is {text!r}, expected text")
+    if not text.strip():
+        raise InvalidInputError("a response is blank, expected text that can be compared")
+    if len(text) > LONGEST_TEXT:
+        raise InvalidInputError(
+            f"a response has {len(text):,} characters, expected at most {LONGEST_TEXT:,}",
+            remedy="shorten the text",
+        )
+
+
+def _stack(vectors: Sequence[FloatArray], width: int) -> FloatArray:
+    if not vectors:
+        return np.zeros((0, width), np.float32)
+    return np.stack(vectors)

@@ -1,0 +1,205 @@
+"""Keeps each user's posterior true to their events, on the population that is published."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona_engine.errors import ConflictError, MissingExtraError, WeightsError
+from persona_engine.features import FeatureCache, Text, check_response
+from persona_engine.interfaces import RewardModel
+from persona_engine.store import Fold, NewComparison, Store, UserStore
+from persona_engine.types import (
+    Comparison,
+    Evidence,
+    FloatArray,
+    PairText,
+    Population,
+    Posterior,
+    Scope,
+    Score,
+)
+
+logger = logging.getLogger("persona_engine.learning")
+
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A user's posterior with the model and population that it stands on.
+
+    This is the `persona_engine.interfaces.Reward` that decoders and rankings call.
+    """
+
+    model: RewardModel
+    population: Population
+    posterior: Posterior
+
+    def score(self, features: FloatArray) -> Score:
+        """Return rewards ``(B,)`` of features ``(B, D)``."""
+        scores = self.model.score(self.population, [self.posterior], features)  # (1, B)
+        return Score(scores.mean[0], scores.std[0])
+
+    def logit(self, a: FloatArray, b: FloatArray) -> Score:
+        """Return log-odds ``(B,)`` that ``a`` is preferred to ``b``, row by row."""
+        return self.model.logit(self.population, self.posterior, a, b)
+
+
+class Learner:
+    """Turns events into posteriors, at once and for good.
+
+    Events are the truth. A posterior that is missing, that stands on another population, or that
+    has not seen every event is built again from the events.
+
+    Args:
+        store: Where events and posteriors are.
+        model: The reward model.
+        features: Features of the space that the model reads.
+        shipped: Returns the population that comes with the package for the model and feature
+            space, or None; used by tenants that have published none.
+        refresh_seconds: How long a published population may be remembered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        model: RewardModel,
+        features: FeatureCache,
+        *,
+        shipped: Callable[[], Population | None],
+        refresh_seconds: float = 1.0,
+    ) -> None:
+        self.store = store
+        self.model = model
+        self.features = features
+        self._shipped = shipped
+        self._refresh_seconds = refresh_seconds
+        self._populations: dict[str, tuple[float, Population]] = {}
+        self._guard = threading.Lock()
+
+    def population(self, tenant: str) -> Population | None:
+        """Return the population in use, or None when none was ever published or shipped.
+
+        Raises:
+            ArtefactError: Its bytes are damaged.
+        """
+        with self._guard:
+            held = self._populations.get(tenant)
+        if held is not None and time.monotonic() - held[0] < self._refresh_seconds:
+            return held[1]
+        population = self._current(tenant, None if held is None else held[1])
+        if population is not None:
+            with self._guard:
+                self._populations[tenant] = (time.monotonic(), population)
+        return population
+
+    def publish(self, tenant: str, population: Population, *, users: Sequence[str]) -> None:
+        """Store a population with the users that it learned from, and put it to use."""
+        rows = self.store.tenant(tenant)
+        rows.save_population(population, users=users)
+        rows.publish(population.version)
+        with self._guard:
+            self._populations.pop(tenant, None)
+
+    def belief(self, scope: Scope) -> Belief | None:
+        """Return what is believed about a user now, or None without a population."""
+        population = self.population(scope.tenant)
+        if population is None:
+            return None
+        return Belief(self.model, population, self._posterior(scope, population))
+
+    def record(
+        self, scope: Scope, new: Sequence[NewComparison], *, key: str | None = None
+    ) -> tuple[Comparison, ...]:
+        """Append events and change the posterior by them, in one transaction.
+
+        When their texts cannot be encoded now, for want of weights, the events are kept all the
+        same and the posterior is built from them as soon as it can be.
+
+        Raises:
+            InvalidInputError: A text cannot be compared or stored.
+            ConflictError: ``key`` was used before for other content.
+        """
+        for each in new:
+            check_response(each.chosen)
+            check_response(each.rejected)
+        user = self.store.user(scope)
+        return user.record(new, idempotency_key=key, fold=self._fold(scope, user, new))
+
+    def evidence(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> Evidence:
+        """Return comparisons as evidence, encoding what nobody encoded before."""
+        texts = [
+            Text(response, event.prompt)
+            for event in events
+            for response in (event.chosen, event.rejected)
+        ]
+        features = self.features.get(tenant, texts)  # (2n, D)
+        return Evidence(
+            features[0::2],
+            features[1::2],
+            np.array([event.weight for event in events], np.float32),
+            texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
+        )
+
+    def _current(self, tenant: str, held: Population | None) -> Population | None:
+        rows = self.store.tenant(tenant)
+        fingerprint = self.features.encoder.fingerprint
+        version = rows.published_version(self.model.name, fingerprint)
+        if version is None:
+            population = self._shipped()
+            if population is not None:
+                rows.save_population(population, users=())
+                rows.publish(population.version)
+            return population
+        if held is not None and held.version == version:
+            return held
+        return rows.population(version)
+
+    def _fold(self, scope: Scope, user: UserStore, new: Sequence[NewComparison]) -> Fold | None:
+        population = self.population(scope.tenant)
+        if population is None:
+            return None
+        try:
+            evidence = self.evidence(scope.tenant, new)
+        except (WeightsError, MissingExtraError) as error:
+            logger.warning("feedback is kept, but not learned from yet: %s", error)
+            return Fold(self.model.name, population.version, lambda _: None)
+
+        def apply(before: Posterior | None) -> Posterior | None:
+            if before is not None:
+                return self.model.update(population, before, evidence)
+            # With earlier events but no posterior, encoding them here would hold the write lock;
+            # the next reader builds it.
+            if user.comparison_count() > len(new):
+                return None
+            return self.model.infer(population, evidence)
+
+        return Fold(self.model.name, population.version, apply)
+
+    def _posterior(self, scope: Scope, population: Population) -> Posterior:
+        user = self.store.user(scope)
+        for _ in range(_ATTEMPTS):
+            found = user.posterior(self.model.name, population.version)
+            events = user.comparison_count()
+            if found is not None and found[0].count == events:
+                return found[0]
+            if not events:
+                return self.model.infer(population, Evidence.empty(self.features.width))
+            evidence = self.evidence(scope.tenant, user.comparisons())
+            posterior = self.model.infer(population, evidence)
+            try:
+                user.save_posterior(posterior, expected_version=found[1] if found else None)
+            except ConflictError:
+                continue
+            return posterior
+        raise ConflictError(
+            f"the posterior of user {scope.user!r} was changed {_ATTEMPTS} times while it was built",
+            remedy="try again; if it persists, look for a client that repeats feedback in a loop",
+        )
+
