@@ -80,7 +80,7 @@ class EngineConfig(BaseSettings):
     plugin_settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401  # pydantic's own signature
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,7 @@ class FeatureCache:
     Args:
         encoder: What encodes.
         store: Where features are kept.
-        shipped: Features that come with the package, by key.
+        shipped: Returns the features that come with the package, by key.
         remembered: Most vectors to keep in memory.
     """
 
@@ -57,12 +57,12 @@ class FeatureCache:
         encoder: Encoder,
         store: Store,
         *,
-        shipped: Mapping[str, FloatArray] | None = None,
+        shipped: Callable[[], Mapping[str, FloatArray]] = dict,
         remembered: int = _REMEMBERED,
     ) -> None:
         self.encoder = encoder
         self._store = store
-        self._shipped = shipped or {}
+        self._shipped = shipped
         self._remembered = remembered
         self._memory: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
         self._guard = threading.Lock()
@@ -108,9 +108,10 @@ class FeatureCache:
 
     def _find(self, tenant: str, keys: Sequence[str]) -> dict[str, FloatArray]:
         found: dict[str, FloatArray] = {}
+        shipped = self._shipped()
         with self._guard:
             for key in keys:
-                vector = self._shipped.get(key)
+                vector = shipped.get(key)
                 if vector is None:
                     vector = self._memory.get((tenant, key))
                 if vector is not None:

@@ -132,6 +132,10 @@ class Learner:
         user = self.store.user(scope)
         return user.record(new, idempotency_key=key, fold=self._fold(scope, user, new))
 
+    def keep(self, scope: Scope, new: Sequence[NewComparison]) -> tuple[Comparison, ...]:
+        """Append events of a bulk import; the next reader builds the posterior from them."""
+        return self.store.user(scope).record(new)
+
     def evidence(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> Evidence:
         """Return comparisons as evidence, encoding what nobody encoded before."""
         texts = [
@@ -162,23 +166,23 @@ class Learner:
         return rows.population(version)
 
     def _fold(self, scope: Scope, user: UserStore, new: Sequence[NewComparison]) -> Fold | None:
-        population = self.population(scope.tenant)
-        if population is None:
-            return None
         try:
+            population = self.population(scope.tenant)
+            if population is None:
+                return None
             evidence = self.evidence(scope.tenant, new)
         except (WeightsError, MissingExtraError) as error:
             logger.warning("feedback is kept, but not learned from yet: %s", error)
-            return Fold(self.model.name, population.version, lambda _: None)
+            return None
 
         def apply(before: Posterior | None) -> Posterior | None:
-            if before is not None:
+            events = user.comparison_count()
+            if before is not None and before.count + len(new) == events:
                 return self.model.update(population, before, evidence)
-            # With earlier events but no posterior, encoding them here would hold the write lock;
-            # the next reader builds it.
-            if user.comparison_count() > len(new):
-                return None
-            return self.model.infer(population, evidence)
+            if events == len(new):
+                return self.model.infer(population, evidence)
+            # Encoding earlier events here would hold the write lock; the next reader does it.
+            return None
 
         return Fold(self.model.name, population.version, apply)
 
@@ -199,7 +203,6 @@ class Learner:
                 continue
             return posterior
         raise ConflictError(
-            f"the posterior of user {scope.user!r} was changed {_ATTEMPTS} times while it was built",
+            f"the posterior of user {scope.user!r} changed {_ATTEMPTS} times while it was built",
             remedy="try again; if it persists, look for a client that repeats feedback in a loop",
         )
-

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from persona_best_of_n.ranking import Verdict, rank_candidates
+from persona_engine.ranking import Verdict, rank_candidates
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.types import Candidate, DecodingRequest, Generation, Sampling

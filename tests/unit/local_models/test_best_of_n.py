@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from persona_best_of_n import BestOfN, persona_decoders
-from persona_best_of_n.ranking import rank_candidates
+from persona_engine.ranking import rank_candidates
 from persona_engine.errors import ConfigError, InvalidInputError, PluginError
 from persona_engine.generation.local import LocalGenerator
 from persona_engine.generation.model import LocalModel

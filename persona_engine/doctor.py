@@ -1,0 +1,129 @@
+"""Is everything in order, and how to mend what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from persona_engine.errors import PersonaError
+from persona_engine.runtime import Runtime
+from persona_engine.weights import KNOWN, resolve, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        name: What.
+        ok: Whether it is in order.
+        detail: What was found.
+        remedy: How to mend it, or None.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str | None = None
+
+
+def diagnose(runtime: Runtime, tenant: str) -> tuple[Check, ...]:
+    """Look at weights, database, migrations, indexes, plugins and the population of a tenant.
+
+    Nothing is downloaded and nothing is changed.
+    """
+    weights = tuple(_weights(runtime))
+    checks = [*weights, *_database(runtime), *_plugins(runtime)]
+    if all(each.ok for each in weights):
+        checks += [_population(runtime, tenant), *_indexes(runtime, tenant)]
+    return tuple(checks)
+
+
+def _weights(runtime: Runtime) -> Iterator[Check]:
+    for name in dict.fromkeys((runtime.config.generator, runtime.config.sentence_encoder)):
+        if name is None:
+            continue
+        label = f"weights {name}"
+        remedy = f"persona weights pull {name}" if name in KNOWN else "correct the path"
+        try:
+            folder = resolve(name, cache=runtime.config.weights_folder, download=False)
+            faults = verify(folder)
+        except PersonaError as error:
+            yield Check(label, False, error.message, remedy)
+            continue
+        if faults:
+            yield Check(label, False, "; ".join(faults), f"delete {folder}, then {remedy}")
+        else:
+            yield Check(label, True, str(folder))
+
+
+def _database(runtime: Runtime) -> Iterator[Check]:
+    store = runtime.store
+    try:
+        revision, head = store.revision(), store.head()
+        yield Check(
+            "migrations",
+            revision == head,
+            f"schema {revision}, expected {head}",
+            None if revision == head else "persona db upgrade",
+        )
+        faults = store.check()
+    except PersonaError as error:
+        yield Check("database", False, error.message, error.remedy)
+        return
+    yield Check(
+        "database",
+        not faults,
+        "; ".join(faults) or f"{store.dialect}, sound",
+        "restore a backup" if faults else None,
+    )
+
+
+def _plugins(runtime: Runtime) -> Iterator[Check]:
+    for record in runtime.plugins.records:
+        kind = record.kind or "plugin"
+        failed = record.status == "failed"
+        yield Check(
+            f"{kind} {record.name}",
+            not failed,
+            record.reason
+            or f"{record.status}, {record.distribution or 'host'} {record.version or ''}",
+            "reinstall or block it (blocked_plugins)" if failed else None,
+        )
+
+
+def _population(runtime: Runtime, tenant: str) -> Check:
+    name = f"population of tenant {tenant}"
+    try:
+        population = runtime.learner.population(tenant)
+    except PersonaError as error:
+        return Check(name, False, error.message, error.remedy)
+    if population is None:
+        detail = "none for this reward model and feature space: replies are base replies"
+        return Check(name, False, detail, "persona fit --default")
+    stale = {row.version for row in runtime.store.tenant(tenant).populations() if row.stale}
+    if population.version in stale:
+        detail = f"{population.version} learned from somebody who was forgotten"
+        return Check(name, False, detail, "persona fit")
+    return Check(name, True, f"{population.reward_model} {population.version}")
+
+
+def _indexes(runtime: Runtime, tenant: str) -> Iterator[Check]:
+    population = runtime.learner.population(tenant)
+    rows = runtime.store.tenant(tenant)
+    spaces = [
+        ("instructions", runtime.sentences.encoder.fingerprint, rows.instruction_generation())
+    ]
+    if population is not None:
+        generation = rows.posterior_generation(population.reward_model, population.version)
+        spaces.append(("users", f"{population.reward_model}/{population.version}", generation))
+    for kind, space, generation in spaces:
+        index = runtime.index(tenant, "users" if kind == "users" else "instructions", space)
+        status = index.status(generation=generation)
+        damaged = status.state == "damaged"
+        yield Check(
+            f"index of {kind}",
+            not damaged,
+            f"{status.state}: {status.count} vectors. {status.detail}".strip(),
+            f"delete {status.path}; it is built again from the database" if damaged else None,
+        )

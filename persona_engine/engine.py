@@ -1,0 +1,217 @@
+"""The engine that a product embeds: opens the store, hands out users, fits populations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from persona_engine.config import EngineConfig
+from persona_engine.doctor import Check, diagnose
+from persona_engine.errors import InvalidInputError
+from persona_engine.features import check_response
+from persona_engine.fitting import FitReport, fit_tenant
+from persona_engine.interfaces import Progress, no_progress
+from persona_engine.onboarding import fit_default
+from persona_engine.plugins import Plugins
+from persona_engine.runtime import Runtime
+from persona_engine.store import Clock, NewComparison, Store, utc_now
+from persona_engine.types import Scope
+from persona_engine.user import User
+
+__all__ = ["Check", "FitReport", "PersonaEngine", "User"]
+
+_POOLED = "bradley_terry"
+
+
+class PersonaEngine:
+    """Personalization for a chat product.
+
+    Args:
+        url: Database; SQLite files are made and migrated, servers need `persona db upgrade`. The
+            configured one if omitted.
+        generator: Weights of the language model, by name or path; the configured one if omitted.
+        config: Settings; from the environment if omitted.
+        clock: Gives the time of what is stored.
+        progress: Told of long work, such as fetching weights.
+        plugins: Plugin objects of the host, beside the installed ones.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+        SchemaVersionError: The database is newer than this code, or a server's is older.
+        StoreUnavailableError: The database cannot be opened.
+        PluginError: A chosen plugin is not there or, with ``strict_plugins``, any failed.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with PersonaEngine(f"sqlite:///{folder}/persona.db") as engine:
+        ...         alice = engine.user("alice")
+        ...         wish = alice.instruct("Answer in British English.")
+        ...         [each.text for each in alice.instructions()]
+        ['Answer in British English.']
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        generator: str | None = None,
+        config: EngineConfig | None = None,
+        clock: Clock = utc_now,
+        progress: Progress = no_progress,
+        plugins: Iterable[object] = (),
+    ) -> None:
+        config = EngineConfig() if config is None else config
+        given = {"database": url, "generator": generator}
+        changes = {name: value for name, value in given.items() if value is not None}
+        if changes:
+            config = EngineConfig(**{**config.model_dump(), **changes})
+        self._runtime = Runtime(config, clock=clock, progress=progress, plugins=plugins)
+
+    @property
+    def config(self) -> EngineConfig:
+        """The settings."""
+        return self._runtime.config
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self._runtime.store
+
+    @property
+    def plugins(self) -> Plugins:
+        """What was discovered, and what became of it."""
+        return self._runtime.plugins
+
+    def user(self, user: str, *, tenant: str = "default") -> User:
+        """Return a person by the stable id that the product knows them by.
+
+        Raises:
+            ScopeError: User or tenant is not a name of 1 to 256 characters.
+        """
+        return User(self._runtime, Scope(tenant, user))
+
+    def fit(
+        self,
+        *,
+        tenant: str = "default",
+        reward_model: str | None = None,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> FitReport:
+        """Fit a population on a tenant's comparisons and publish it when it is not worse.
+
+        Raises:
+            InvalidInputError: There are too few users or comparisons.
+            PluginError: There is no such reward model.
+        """
+        name = self.config.reward_model if reward_model is None else reward_model
+        return fit_tenant(
+            self._runtime.learner,
+            tenant,
+            model=self._runtime.reward_model(name),
+            pooled=self._runtime.reward_model(_POOLED),
+            seed=seed,
+            progress=progress,
+        )
+
+    def fit_default(
+        self, *, tenant: str = "default", seed: int = 0, progress: Progress = no_progress
+    ) -> FitReport:
+        """Fit a population on synthetic users over the question bank, and publish it.
+
+        It serves a product that has no comparisons yet, on a generator for which the package ships
+        no population.
+        """
+        learner = self._runtime.learner
+        fitted = fit_default(learner.model, learner.features.encoder, seed=seed, progress=progress)
+        self.store.tenant(tenant).save_embeddings(
+            learner.features.encoder.fingerprint, fitted.features
+        )
+        learner.publish(tenant, fitted.population, users=())
+        return FitReport(
+            reward_model=learner.model.name,
+            population=fitted.population.version,
+            fingerprint=fitted.population.fingerprint,
+            users=0,
+            comparisons=0,
+            accuracy=None,
+            pooled_accuracy=None,
+            published=True,
+            reason="fitted to synthetic users over the question bank",
+            details=dict(fitted.report),
+        )
+
+    def import_comparisons(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        tenant: str = "default",
+        progress: Progress = no_progress,
+    ) -> int:
+        """Record comparisons of many users; every row is checked before any is written.
+
+        Features are encoded when they are first needed.
+
+        Args:
+            rows: Mappings with ``user``, ``prompt``, ``chosen``, ``rejected`` and, if need be,
+                ``weight``.
+            tenant: Whose users they are.
+            progress: Told of the rows that are written.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InvalidInputError: A row lacks a field or holds a value that cannot be used; its number
+                is in the message and nothing was written.
+        """
+        by_user: dict[str, list[NewComparison]] = {}
+        total = 0
+        for total, row in enumerate(rows, start=1):
+            user, new = _checked_row(row, total)
+            self.store.user(Scope(tenant, user))  # raises on a name that cannot be a key
+            by_user.setdefault(user, []).append(new)
+        done = 0
+        for user, new_events in by_user.items():
+            self._runtime.learner.keep(Scope(tenant, user), new_events)
+            done += len(new_events)
+            progress("importing", done, total)
+        return total
+
+    def doctor(self, *, tenant: str = "default") -> tuple[Check, ...]:
+        """Check weights, database, indexes and plugins, and say how to mend each."""
+        return diagnose(self._runtime, tenant)
+
+    def close(self) -> None:
+        """Close the database; what was acknowledged is on the disk already."""
+        self._runtime.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _checked_row(row: Mapping[str, Any], number: int) -> tuple[str, NewComparison]:
+    try:
+        user, prompt = row["user"], row["prompt"]
+        new = NewComparison(
+            prompt, row["chosen"], row["rejected"], weight=row.get("weight", 1.0), source="import"
+        )
+        check_response(new.chosen)
+        check_response(new.rejected)
+    except KeyError as error:
+        raise InvalidInputError(
+            f"row {number} lacks {error}, expected user, prompt, chosen and rejected"
+        ) from None
+    except InvalidInputError as error:
+        raise InvalidInputError(f"row {number}: {error.message}", remedy=error.remedy) from None
+    return user, new

@@ -1,0 +1,274 @@
+"""The parts of one engine, each made when it is first needed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from persona_engine.config import GENERATOR_FEATURES, EngineConfig
+from persona_engine.errors import ConfigError
+from persona_engine.features import FeatureCache
+from persona_engine.index import Kind, VectorCache
+from persona_engine.interfaces import (
+    Decoder,
+    Encoder,
+    Generator,
+    InstructionSelector,
+    Progress,
+    RewardModel,
+)
+from persona_engine.learning import Learner
+from persona_engine.onboarding import DefaultPopulation, load_shipped
+from persona_engine.personalize import Personalizer
+from persona_engine.plugins import Plugins, discover
+from persona_engine.store import Clock, Store
+from persona_engine.types import Conversation, FloatArray, Population, Scope
+from persona_engine.weights import resolve
+
+Part = TypeVar("Part")
+
+
+class Runtime:
+    """Wires plugins, weights, store and caches together; holds no algorithm.
+
+    Args:
+        config: Settings.
+        clock: Gives the time.
+        progress: Told of long work, such as fetching weights.
+        plugins: Further plugin objects of the host.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        *,
+        clock: Clock,
+        progress: Progress,
+        plugins: Iterable[object] = (),
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.progress = progress
+        self.plugins: Plugins = discover(
+            blocked=config.blocked_plugins, strict=config.strict_plugins, extra=plugins
+        )
+        self.store = Store(config.database, clock=clock)
+        self._parts: dict[str, Any] = {}
+        self._guard = threading.RLock()
+        self.learner = self._learner()
+
+    def _once(self, name: str, make: Callable[[], Part]) -> Part:
+        with self._guard:
+            if name not in self._parts:
+                self._parts[name] = make()
+            return cast(Part, self._parts[name])
+
+    def _settings(self, plugin: str) -> Mapping[str, Any]:
+        return self.config.plugin_settings.get(plugin, {})
+
+    def weights(self, name: str) -> Path:
+        """Return the local folder of weights, fetching them when they are known by name."""
+        return resolve(name, cache=self.config.weights_folder, progress=self.progress)
+
+    @property
+    def generator(self) -> Generator:
+        """The language model.
+
+        Raises:
+            ConfigError: The engine was set up without one.
+        """
+        return self._once("generator", self._make_generator)
+
+    @property
+    def sentences(self) -> FeatureCache:
+        """Sentence embeddings, for instructions."""
+
+        def make() -> FeatureCache:
+            return FeatureCache(self._sentence_encoder("sentence"), self.store)
+
+        return self._once("sentences", make)
+
+    @property
+    def features(self) -> FeatureCache:
+        """Features that rewards are learned on."""
+        return self.learner.features
+
+    @property
+    def decoder(self) -> Decoder:
+        """Produces replies."""
+        name = self.config.decoder
+        return self._once(
+            "decoder", lambda: self.plugins.create("decoder", name, **self._settings(name))
+        )
+
+    @property
+    def selector(self) -> InstructionSelector:
+        """Judges which instructions apply."""
+        name = self.config.instruction_selector
+        return self._once(
+            "selector",
+            lambda: self.plugins.create("instruction_selector", name, **self._settings(name)),
+        )
+
+    @property
+    def default_population(self) -> DefaultPopulation | None:
+        """The population that the package ships for this reward model and feature space."""
+        return self._once(
+            "default_population",
+            lambda: load_shipped(
+                self.config.reward_model, self.learner.features.encoder.fingerprint
+            ),
+        )
+
+    @property
+    def personalizer(self) -> Personalizer:
+        """Applies what is known about a user to a conversation."""
+
+        def make() -> Personalizer:
+            return Personalizer(
+                store=self.store,
+                learner=self.learner,
+                sentences=lambda: self.sentences,
+                selector=lambda: self.selector,
+                decoder=lambda: self.decoder,
+                count_tokens=self.count_tokens,
+                budget=self.config.instruction_budget,
+                clock=self.clock,
+            )
+
+        return self._once("personalizer", make)
+
+    def reward_model(self, name: str) -> RewardModel:
+        """Return a new reward model by its plugin's name."""
+        return self.plugins.create("reward_model", name, **self._settings(name))
+
+    def count_tokens(self, text: str) -> int:
+        """Return a text's length in the generator's tokens, or a careful estimate without one."""
+        if self.config.generator is None:
+            # Three bytes a token is more tokens than any common tokenizer makes of prose.
+            return math.ceil(len(text.encode()) / 3)
+        return self.generator.count_tokens(text)
+
+    def index(self, tenant: str, kind: Kind, fingerprint: str) -> VectorCache:
+        """Return a tenant's index of users or instructions."""
+        return self._once(
+            f"index/{kind}/{fingerprint}/{tenant}",
+            lambda: VectorCache(
+                self.index_folder, tenant=tenant, kind=kind, fingerprint=fingerprint
+            ),
+        )
+
+    def forget_cached(self) -> None:
+        """Drop every feature that is held in memory."""
+        with self._guard:
+            held = [self.features, self._parts.get("sentences")]
+        for cache in held:
+            if isinstance(cache, FeatureCache):
+                cache.clear()
+
+    def erase_vectors(self, scope: Scope, instructions: Sequence[str]) -> dict[str, int]:
+        """Remove a user and their instructions from the tenant's index files, at once."""
+        return {
+            kind: VectorCache(
+                self.index_folder, tenant=scope.tenant, kind=kind, fingerprint="any"
+            ).remove(*keys)
+            for kind, keys in self._vectors_of(scope, instructions)
+        }
+
+    def _vectors_of(
+        self, scope: Scope, instructions: Sequence[str]
+    ) -> tuple[tuple[Kind, Sequence[str]], ...]:
+        return (("users", [scope.user]), ("instructions", instructions))
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the indexes of this database are."""
+        name, database = self.config.database, self.config.database
+        if name.startswith("sqlite:///"):
+            database = str(Path(name.removeprefix("sqlite:///")).absolute())
+        digest = hashlib.sha256(database.encode()).hexdigest()[:16]
+        return self.config.data_folder / digest
+
+    def close(self) -> None:
+        """Close the store; what was acknowledged is on the disk already."""
+        self.store.close()
+
+    def _learner(self) -> Learner:
+        config = self.config
+        features = FeatureCache(self._feature_encoder(), self.store, shipped=self._bank_features)
+
+        def shipped() -> Population | None:
+            default = self.default_population
+            return None if default is None else default.population
+
+        return Learner(
+            self.store,
+            self.reward_model(config.reward_model),
+            features,
+            shipped=shipped,
+            refresh_seconds=config.population_refresh_seconds,
+        )
+
+    def _bank_features(self) -> Mapping[str, FloatArray]:
+        default = self.default_population
+        return {} if default is None else default.features
+
+    def _feature_encoder(self) -> Encoder:
+        if self.config.feature_encoder != GENERATOR_FEATURES:
+            return _LazyEncoder(lambda: self._sentence_encoder(self.config.feature_encoder))
+        if self.config.generator is None:
+            return _LazyEncoder(lambda: self._sentence_encoder("sentence"))
+        return _LazyEncoder(lambda: self.generator.feature_encoder)
+
+    def _sentence_encoder(self, plugin: str) -> Encoder:
+        return self.plugins.create(
+            "encoder",
+            plugin,
+            weights=self.weights(self.config.sentence_encoder),
+            **self._settings(plugin),
+        )
+
+    def _make_generator(self) -> Generator:
+        name, plugin = self.config.generator, self.config.generator_plugin
+        if name is None:
+            raise ConfigError(
+                "generator is None, but a reply was to be generated",
+                remedy="set generator, or use personalize() and rank() with your own model",
+            )
+        return self.plugins.create(
+            "generator", plugin, weights=self.weights(name), **self._settings(plugin)
+        )
+
+
+class _LazyEncoder:
+    """An encoder whose weights are looked for when it is first used.
+
+    An engine opens, and forgets or exports a user, on a machine that has no weights.
+    """
+
+    def __init__(self, make: Callable[[], Encoder]) -> None:
+        self._make = make
+        self._made: Encoder | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def _encoder(self) -> Encoder:
+        with self._guard:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    @property
+    def fingerprint(self) -> str:
+        return self._encoder.fingerprint
+
+    @property
+    def width(self) -> int:
+        return self._encoder.width
+
+    def encode(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> FloatArray:
+        return self._encoder.encode(prompts, responses)

@@ -1,0 +1,107 @@
+"""Traces as JSON, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from persona_engine.types import Candidate, Instruction, SelectedInstruction, Step, Trace
+
+_TIMES = ("created_at", "valid_from", "valid_until")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a reply was given.
+
+    Args:
+        text: In words and numbers.
+        trace: The trace behind the words.
+    """
+
+    text: str
+    trace: Trace
+
+
+def trace_to_json(trace: Trace) -> dict[str, Any]:
+    """Return a trace as JSON values; times as ISO 8601."""
+    document = asdict(trace)
+    for row in document["instructions"]:
+        for name in _TIMES:
+            value = row["instruction"][name]
+            row["instruction"][name] = None if value is None else value.isoformat()
+    return document
+
+
+def trace_from_json(document: Mapping[str, Any]) -> Trace:
+    """Return the trace that `trace_to_json` wrote."""
+    fields = dict(document)
+    fields["instructions"] = tuple(_selected(each) for each in document["instructions"])
+    fields["candidates"] = tuple(Candidate(**each) for each in document["candidates"])
+    fields["steps"] = tuple(Step(**each) for each in document["steps"])
+    fields["skipped"] = tuple(document["skipped"])
+    return Trace(**fields)
+
+
+def explain(trace: Trace) -> Explanation:
+    """Say in words what was used, how each candidate scored, and what was skipped and why.
+
+    Examples:
+        >>> print(explain(Trace(personalized=False, reason="persona is off")).text)
+        This is the base reply: persona is off.
+        No standing instruction was considered.
+        No candidates were compared.
+    """
+    kind = "This reply is personal" if trace.personalized else "This is the base reply"
+    lines = [f"{kind}: {trace.reason}."]
+    lines += _instruction_lines(trace)
+    lines += _candidate_lines(trace)
+    if trace.reward_model is not None:
+        lines.append(f"Reward model: {trace.reward_model}, population {trace.population}.")
+    lines += [f"Skipped: {each}." for each in trace.skipped]
+    if trace.steps:
+        costs = ", ".join(f"{step.name} {step.milliseconds:.1f} ms" for step in trace.steps)
+        lines.append(f"Time: {costs}.")
+    return Explanation("\n".join(lines), trace)
+
+
+def _instruction_lines(trace: Trace) -> list[str]:
+    if not trace.instructions:
+        return ["No standing instruction was considered."]
+    return [
+        f"Instruction {'used' if each.used else 'left out'} (applies with probability "
+        f"{each.probability:.2f}): {each.instruction.text!r}: {each.reason}."
+        for each in trace.instructions
+    ]
+
+
+def _candidate_lines(trace: Trace) -> list[str]:
+    if len(trace.candidates) < 2:
+        return ["No candidates were compared."]
+    lines = [f"{len(trace.candidates)} candidates were compared, best first:"]
+    for number, each in enumerate(trace.candidates, start=1):
+        score = (
+            "not scored"
+            if each.reward is None
+            else f"reward {each.reward:+.2f} ± {each.spread:.2f}"
+        )
+        lines.append(f"  {number}. {score}, {each.tokens} tokens: {_beginning(each.text)!r}")
+    if trace.confidence is not None:
+        lines.append(
+            f"The first is preferred to the second with probability {trace.confidence:.2f}."
+        )
+    return lines
+
+
+def _beginning(text: str, longest: int = 60) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def _selected(document: Mapping[str, Any]) -> SelectedInstruction:
+    fields = dict(document["instruction"])
+    for name in _TIMES:
+        fields[name] = None if fields[name] is None else datetime.fromisoformat(fields[name])
+    return SelectedInstruction(**{**document, "instruction": Instruction(**fields)})
