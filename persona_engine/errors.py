@@ -41,7 +41,9 @@ class PersonaError(Exception):
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         self.message = message
         self.remedy = remedy
-        super().__init__(message if remedy is None else f"{message.rstrip('.')}. To mend it: {remedy}")
+        super().__init__(
+            message if remedy is None else f"{message.rstrip('.')}. To mend it: {remedy}"
+        )
 
 
 class InvalidInputError(PersonaError, ValueError):

@@ -90,16 +90,12 @@ class RewardModel(ABC):
         The order of the comparisons makes no difference.
         """
 
-    def infer_many(
-        self, population: Population, evidence: Sequence[Evidence]
-    ) -> list[Posterior]:
+    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
         """Return the posterior of many users at once."""
         return [self.infer(population, each) for each in evidence]
 
     @abstractmethod
-    def update(
-        self, population: Population, posterior: Posterior, evidence: Evidence
-    ) -> Posterior:
+    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, as `infer` on all of them gives it."""
 
     @abstractmethod
