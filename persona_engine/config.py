@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from persona_engine.errors import ConfigError
 
 GENERATOR_FEATURES = "generator"
+_REMEDY = "correct the setting in the call, the PERSONA_ variable or the TOML file"
 
 
 def default_data_folder() -> Path:
@@ -84,10 +85,26 @@ class EngineConfig(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
+            raise ConfigError(_describe(error), remedy=_REMEDY) from None
+        except SettingsError as error:
             raise ConfigError(
-                _describe(error),
-                remedy="correct the setting in the call, the PERSONA_ variable or the TOML file",
+                f"{error}, expected JSON: {error.__cause__}", remedy=_REMEDY
             ) from None
+
+    @field_validator(
+        "candidates",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "instruction_budget",
+        "population_refresh_seconds",
+        mode="before",
+    )
+    @classmethod
+    def _is_no_truth_value(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("expected a number")
+        return value
 
     @field_validator("database")
     @classmethod
