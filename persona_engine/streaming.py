@@ -37,6 +37,8 @@ class ReplyStream:
                 "this stream was read already, expected one loop over it",
                 remedy="take the text from its reply",
             )
+        if self._cancelled.is_set():
+            raise GenerationError("this stream was closed before it was read")
         self._thread = threading.Thread(target=self._run, name="persona-reply", daemon=True)
         self._thread.start()
         try:
@@ -52,11 +54,13 @@ class ReplyStream:
         """The whole reply; reads the stream to its end when nobody did.
 
         Raises:
-            GenerationError: The stream was cancelled.
+            GenerationError: The stream was cancelled; or whatever decoding raised.
         """
         if self._thread is None:
             for _ in self:
                 pass
+        if self._error is not None:
+            raise self._error
         if self._reply is None:
             raise GenerationError("the stream was cancelled before the reply was complete")
         return self._reply
