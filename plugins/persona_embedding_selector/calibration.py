@@ -68,7 +68,8 @@ def load_calibration(folder: Path = DATA) -> Calibration:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtefactError(
             f"the calibration in {folder} cannot be read: {error}",
-            remedy="install the package again, or run scripts/calibrate_embedding_selector.py",
+            remedy="install the package again, or run "
+            "tests/benchmarks/calibrate_embedding_selector.py",
         ) from error
 
 

@@ -120,5 +120,5 @@ def _mismatch(found: str, expected: str) -> FingerprintMismatchError:
     return FingerprintMismatchError(
         f"the selector got sentence embeddings of {found}, but was calibrated on {expected}",
         remedy="use the sentence encoder all-minilm-l6-v2, or calibrate for yours with "
-        "scripts/calibrate_embedding_selector.py",
+        "tests/benchmarks/calibrate_embedding_selector.py",
     )

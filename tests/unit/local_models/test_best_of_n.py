@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from persona_best_of_n import BestOfN, persona_decoders
-from persona_engine.ranking import rank_candidates
 from persona_engine.errors import ConfigError, InvalidInputError, PluginError
 from persona_engine.generation.local import LocalGenerator
 from persona_engine.generation.model import LocalModel
+from persona_engine.ranking import rank_candidates
 from persona_engine.types import DecodingRequest, Sampling, Score
 
 ASK = ({"role": "user", "content": "How do I make coffee?"},)

@@ -1,6 +1,6 @@
 """Calibrates the embedding selector on the judged pairs that it ships, and reports how well.
 
-    python scripts/calibrate_embedding_selector.py --weights FOLDER [--nlsi FILE] [--check]
+    python tests/benchmarks/calibrate_embedding_selector.py --weights FOLDER [--nlsi FILE] [--check]
 
 Fits on the split ``train``; ``validation`` chose the features; ``test`` was written afterwards and
 is only reported. Figures go to standard output as JSON. ``--check`` writes nothing.
