@@ -11,7 +11,7 @@ import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Encoder, Progress, no_progress
-from persona_engine.store import Store, content_key
+from persona_engine.store import Store, check_text, content_key
 from persona_engine.types import Conversation, FloatArray
 
 LONGEST_TEXT = 1_000_000
@@ -73,18 +73,31 @@ class FeatureCache:
         return self.encoder.width
 
     def get(
-        self, tenant: str, texts: Sequence[Text], *, progress: Progress = no_progress
+        self,
+        tenant: str,
+        texts: Sequence[Text],
+        *,
+        keep: bool = True,
+        progress: Progress = no_progress,
     ) -> FloatArray:
         """Return features ``(n, D)``; what nobody encoded before is encoded now.
 
+        Args:
+            tenant: Whose cache.
+            texts: What to encode.
+            keep: False keeps new features in memory only: for texts that no event will hold, so
+                that forgetting a person could not find them in SQL.
+            progress: Told of what is encoded.
+
         Raises:
-            InvalidInputError: A response is blank or longer than a million characters.
+            InvalidInputError: A response is blank, longer than a million characters, or no valid
+                Unicode.
         """
         keys = [text.key for text in texts]
         found = self._find(tenant, keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
-            found.update(self._encode(tenant, missing, progress))
+            found.update(self._encode(tenant, missing, keep, progress))
         return _stack([found[key] for key in keys], self.width)
 
     def find(self, tenant: str, texts: Sequence[Text]) -> FloatArray | None:
@@ -94,12 +107,6 @@ class FeatureCache:
         if any(key not in found for key in keys):
             return None
         return _stack([found[key] for key in keys], self.width)
-
-    def put(self, tenant: str, texts: Sequence[Text], features: FloatArray) -> None:
-        """Remember features ``(n, D)`` that were computed elsewhere, such as while decoding."""
-        with self._guard:
-            for text, vector in zip(texts, features, strict=True):
-                self._remember(tenant, text.key, vector)
 
     def clear(self) -> None:
         """Forget what is in memory; SQL and what the package ships stay."""
@@ -126,7 +133,7 @@ class FeatureCache:
         return found
 
     def _encode(
-        self, tenant: str, missing: Mapping[str, Text], progress: Progress
+        self, tenant: str, missing: Mapping[str, Text], keep: bool, progress: Progress
     ) -> dict[str, FloatArray]:
         for text in missing.values():
             check_response(text.response)
@@ -141,7 +148,8 @@ class FeatureCache:
                 [missing[key].response for key in keys],
             )
             some = dict(zip(keys, vectors, strict=True))
-            self._store.tenant(tenant).save_embeddings(self.encoder.fingerprint, some)
+            if keep:
+                self._store.tenant(tenant).save_embeddings(self.encoder.fingerprint, some)
             encoded.update(some)
         progress("encoding", len(order), len(order))
         with self._guard:
@@ -160,7 +168,8 @@ def check_response(text: object) -> None:
     """Raise unless a text can be encoded.
 
     Raises:
-        InvalidInputError: It is no text, blank, or longer than a million characters.
+        InvalidInputError: It is no text, blank, longer than a million characters, or holds NUL or
+            half a surrogate pair.
     """
     if not isinstance(text, str):
         raise InvalidInputError(f"a response is {text!r}, expected text")
@@ -171,6 +180,7 @@ def check_response(text: object) -> None:
             f"a response has {len(text):,} characters, expected at most {LONGEST_TEXT:,}",
             remedy="shorten the text",
         )
+    check_text("a response", text)
 
 
 def _stack(vectors: Sequence[FloatArray], width: int) -> FloatArray:

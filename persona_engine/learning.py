@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_engine.errors import ConflictError, MissingExtraError, WeightsError
+from persona_engine.errors import ArtefactError, ConflictError, MissingExtraError, WeightsError
 from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.interfaces import RewardModel
-from persona_engine.store import Fold, NewComparison, Store, UserStore
+from persona_engine.store import Fold, NewComparison, Store, UserStore, check_comparison
 from persona_engine.types import (
     Comparison,
     Evidence,
@@ -119,16 +119,16 @@ class Learner:
     ) -> tuple[Comparison, ...]:
         """Append events and change the posterior by them, in one transaction.
 
-        When their texts cannot be encoded now, for want of weights, the events are kept all the
-        same and the posterior is built from them as soon as it can be.
+        When they cannot be learned from now, for want of weights or because the population is
+        damaged, the events are kept all the same and the posterior is built from them as soon as it
+        can be.
 
         Raises:
             InvalidInputError: A text cannot be compared or stored.
             ConflictError: ``key`` was used before for other content.
         """
         for each in new:
-            check_response(each.chosen)
-            check_response(each.rejected)
+            check_new(each)
         user = self.store.user(scope)
         return user.record(new, idempotency_key=key, fold=self._fold(scope, user, new))
 
@@ -171,7 +171,7 @@ class Learner:
             if population is None:
                 return None
             evidence = self.evidence(scope.tenant, new)
-        except (WeightsError, MissingExtraError) as error:
+        except (WeightsError, MissingExtraError, ArtefactError) as error:
             logger.warning("feedback is kept, but not learned from yet: %s", error)
             return None
 
@@ -189,7 +189,7 @@ class Learner:
     def _posterior(self, scope: Scope, population: Population) -> Posterior:
         user = self.store.user(scope)
         for _ in range(_ATTEMPTS):
-            found = user.posterior(self.model.name, population.version)
+            found = self._stored(user, population)
             events = user.comparison_count()
             if found is not None and found[0].count == events:
                 return found[0]
@@ -206,3 +206,22 @@ class Learner:
             f"the posterior of user {scope.user!r} changed {_ATTEMPTS} times while it was built",
             remedy="try again; if it persists, look for a client that repeats feedback in a loop",
         )
+
+    def _stored(self, user: UserStore, population: Population) -> tuple[Posterior, int] | None:
+        try:
+            return user.posterior(self.model.name, population.version)
+        except ArtefactError as error:
+            logger.warning("the posterior of %r is built again: %s", user.scope.user, error)
+            user.drop_posterior(self.model.name, population.version)
+            return None
+
+
+def check_new(event: NewComparison) -> None:
+    """Raise unless a comparison can be both stored and learned from.
+
+    Raises:
+        InvalidInputError: A field cannot be stored, or a text is blank or too long to be compared.
+    """
+    check_response(event.chosen)
+    check_response(event.rejected)
+    check_comparison(event)

@@ -16,7 +16,7 @@ from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
 from persona_engine.learning import Belief, Learner
 from persona_engine.ranking import rank_candidates
-from persona_engine.store import Clock, Store
+from persona_engine.store import Clock, Store, check_json
 from persona_engine.types import (
     Candidate,
     Conversation,
@@ -150,7 +150,7 @@ class Personalizer:
         if belief is None:
             return _as_given(responses, "no population is published for this feature space")
         texts = [Text(each, prompt) for each in responses]
-        features = self._learner.features.get(scope.tenant, texts)
+        features = self._learner.features.get(scope.tenant, texts, keep=False)
         verdict = rank_candidates(responses, features, belief, min_confidence=0.5)
         order = tuple(
             int(i)
@@ -247,7 +247,8 @@ def check_conversation(messages: object) -> None:
     """Raise unless these are OpenAI-style messages.
 
     Raises:
-        InvalidInputError: Not a list of one or more messages with a known role and text.
+        InvalidInputError: Not a list of one or more messages with a known role and text that can be
+            stored.
     """
     if isinstance(messages, str | bytes) or not isinstance(messages, Sequence) or not messages:
         raise InvalidInputError(
@@ -272,6 +273,7 @@ def check_conversation(messages: object) -> None:
                 f"{where} has {len(content):,} characters, expected at most {LONGEST_MESSAGE:,}",
                 remedy="shorten it",
             )
+        check_json(where, message)
 
 
 def _untouched(messages: Conversation) -> AppliedInstructions:

@@ -5,6 +5,7 @@ The only importer of sqlalchemy and alembic.
 
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.embeddings import content_key
+from persona_engine.store.events import check_comparison
 from persona_engine.store.migrate import SchemaStatus, downgrade, schema_status, upgrade
 from persona_engine.store.records import (
     AuditEvent,
@@ -17,6 +18,7 @@ from persona_engine.store.records import (
 from persona_engine.store.store import Store
 from persona_engine.store.tenant_store import TenantStore
 from persona_engine.store.user_store import UserStore
+from persona_engine.store.validate import check_json, check_text
 
 __all__ = [
     "AuditEvent",
@@ -30,6 +32,9 @@ __all__ = [
     "StoredReply",
     "TenantStore",
     "UserStore",
+    "check_comparison",
+    "check_json",
+    "check_text",
     "content_key",
     "downgrade",
     "schema_status",

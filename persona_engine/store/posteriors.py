@@ -82,6 +82,12 @@ def store(
     return database.write(work, scope=scope)
 
 
+def drop(database: Database, scope: Scope, reward_model: str, population: str) -> None:
+    """Delete a user's posterior; nothing happens when there is none."""
+    key = _key(scope, reward_model, population)
+    database.write(lambda connection: connection.execute(_DELETE, key), scope=scope)
+
+
 def fold_in(connection: Connection, scope: Scope, fold: Fold, now: int) -> None:
     """Change the posterior by ``fold``, within the running transaction.
 

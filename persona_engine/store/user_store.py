@@ -103,6 +103,10 @@ class UserStore:
             self._database, self.scope, posterior, expected=expected_version, now=self._now()
         )
 
+    def drop_posterior(self, reward_model: str, population: str) -> None:
+        """Delete a posterior, such as a damaged one; it can be built again from the events."""
+        posteriors.drop(self._database, self.scope, reward_model, population)
+
     def add_instruction(self, instruction: Instruction) -> None:
         """Store a new instruction.
 
