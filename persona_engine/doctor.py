@@ -109,7 +109,10 @@ def _population(runtime: Runtime, tenant: str) -> Check:
 
 
 def _indexes(runtime: Runtime, tenant: str) -> Iterator[Check]:
-    population = runtime.learner.population(tenant)
+    try:
+        population = runtime.learner.population(tenant)
+    except PersonaError:  # the check of the population says so
+        population = None
     rows = runtime.store.tenant(tenant)
     spaces = [
         ("instructions", runtime.sentences.encoder.fingerprint, rows.instruction_generation())

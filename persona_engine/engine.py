@@ -8,16 +8,16 @@ from typing import Any, Self
 
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
-from persona_engine.errors import InvalidInputError
-from persona_engine.features import check_response
+from persona_engine.errors import InvalidInputError, ScopeError
 from persona_engine.fitting import FitReport, fit_tenant
 from persona_engine.interfaces import Progress, no_progress
+from persona_engine.learning import check_new
 from persona_engine.onboarding import fit_default
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
 from persona_engine.store import Clock, NewComparison, Store, utc_now
 from persona_engine.types import Scope
-from persona_engine.user import User
+from persona_engine.user import User, check_seed
 
 __all__ = ["Check", "FitReport", "PersonaEngine", "User"]
 
@@ -103,9 +103,10 @@ class PersonaEngine:
         """Fit a population on a tenant's comparisons and publish it when it is not worse.
 
         Raises:
-            InvalidInputError: There are too few users or comparisons.
+            InvalidInputError: There are too few users or comparisons, or ``seed`` is below 0.
             PluginError: There is no such reward model.
         """
+        check_seed(seed)
         name = self.config.reward_model if reward_model is None else reward_model
         return fit_tenant(
             self._runtime.learner,
@@ -123,7 +124,11 @@ class PersonaEngine:
 
         It serves a product that has no comparisons yet, on a generator for which the package ships
         no population.
+
+        Raises:
+            InvalidInputError: ``seed`` is below 0.
         """
+        check_seed(seed)
         learner = self._runtime.learner
         fitted = fit_default(learner.model, learner.features.encoder, seed=seed, progress=progress)
         self.store.tenant(tenant).save_embeddings(
@@ -166,12 +171,16 @@ class PersonaEngine:
         Raises:
             InvalidInputError: A row lacks a field or holds a value that cannot be used; its number
                 is in the message and nothing was written.
+            ScopeError: A row's user is no name; likewise.
         """
         by_user: dict[str, list[NewComparison]] = {}
         total = 0
         for total, row in enumerate(rows, start=1):
             user, new = _checked_row(row, total)
-            self.store.user(Scope(tenant, user))  # raises on a name that cannot be a key
+            try:
+                self.store.user(Scope(tenant, user))
+            except ScopeError as error:
+                raise ScopeError(f"row {total}: {error.message}", remedy=error.remedy) from None
             by_user.setdefault(user, []).append(new)
         done = 0
         for user, new_events in by_user.items():
@@ -200,14 +209,15 @@ class PersonaEngine:
         self.close()
 
 
-def _checked_row(row: Mapping[str, Any], number: int) -> tuple[str, NewComparison]:
+def _checked_row(row: object, number: int) -> tuple[str, NewComparison]:
+    if not isinstance(row, Mapping):
+        raise InvalidInputError(f"row {number} is {str(row)[:80]!r}, expected a mapping")
     try:
         user, prompt = row["user"], row["prompt"]
         new = NewComparison(
             prompt, row["chosen"], row["rejected"], weight=row.get("weight", 1.0), source="import"
         )
-        check_response(new.chosen)
-        check_response(new.rejected)
+        check_new(new)
     except KeyError as error:
         raise InvalidInputError(
             f"row {number} lacks {error}, expected user, prompt, chosen and rejected"

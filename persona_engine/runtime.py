@@ -59,7 +59,11 @@ class Runtime:
         self.store = Store(config.database, clock=clock)
         self._parts: dict[str, Any] = {}
         self._guard = threading.RLock()
-        self.learner = self._learner()
+        try:
+            self.learner = self._learner()
+        except BaseException:
+            self.store.close()
+            raise
 
     def _once(self, name: str, make: Callable[[], Part]) -> Part:
         with self._guard:

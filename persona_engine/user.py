@@ -19,7 +19,7 @@ from persona_engine.instructions import reconcile, validate_instruction
 from persona_engine.onboarding import next_question, question, question_bank, tastes
 from persona_engine.personalize import Order, Spoken, Stopwatch, check_conversation, finished
 from persona_engine.runtime import Runtime
-from persona_engine.store import NewComparison, StoredReply
+from persona_engine.store import NewComparison, StoredReply, check_text
 from persona_engine.streaming import ReplyStream, TextSink
 from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
 from persona_engine.types import (
@@ -66,8 +66,7 @@ class User:
             InvalidInputError: ``questions`` is below 1.
             NoPopulationError: There is no population to choose by.
         """
-        if questions < 1:
-            raise InvalidInputError(f"questions is {questions!r}, expected at least 1")
+        _check_count("questions", questions)
         return self._questions(questions)
 
     def _questions(self, count: int) -> Iterator[Question]:
@@ -107,6 +106,8 @@ class User:
             raise InvalidInputError(f"choice is {choice!r}, expected 'a' or 'b'")
         if isinstance(asked, str):
             asked = question(asked)
+        if not isinstance(asked, Question):
+            raise InvalidInputError(f"asked is {asked!r}, expected a question or its id")
         chosen, rejected = (asked.a, asked.b) if choice == "a" else (asked.b, asked.a)
         new = NewComparison(asked.prompt, chosen, rejected, source="onboarding", question=asked.id)
         return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
@@ -264,6 +265,10 @@ class User:
         Raises:
             InvalidInputError: The query is blank or ``count`` is below 1.
         """
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidInputError(f"query is {query!r}, expected text")
+        check_text("query", query)
+        _check_count("count", count)
         mine = {each.id: each for each in self.instructions()}
         if not mine:
             return []
@@ -276,8 +281,6 @@ class User:
             vectors = sentences.get(tenant, [Text(each.text) for each in active])
             return zip((each.id for each in active), vectors, strict=True)
 
-        if not query.strip():
-            raise InvalidInputError(f"query is {query!r}, expected text")
         vector = sentences.encoder.encode([()], [query])[0]
         found = index.search(
             load, rows.instruction_generation(), vector, count=count, allowed=tuple(mine)
@@ -393,8 +396,7 @@ class User:
             InvalidInputError: ``count`` is below 1.
             NoPopulationError: There is no population to compare in.
         """
-        if count < 1:
-            raise InvalidInputError(f"count is {count!r}, expected at least 1")
+        _check_count("count", count)
         belief = self._runtime.learner.belief(self.scope)
         if belief is None:
             raise _no_population()
@@ -460,8 +462,7 @@ class User:
         count = config.candidates if candidates is None else candidates
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
             raise InvalidInputError(f"candidates is {count!r}, expected 1 to 256")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InvalidInputError(f"seed is {seed!r}, expected a whole number of at least 0")
+        check_seed(seed)
         sampling = Sampling(
             temperature=config.temperature if temperature is None else temperature,
             top_p=config.top_p,
@@ -501,6 +502,16 @@ class User:
         return tastes(belief.model, belief.population, belief.posterior, by_key)
 
 
+def check_seed(seed: object) -> None:
+    """Raise unless a seed can start a generator of random numbers.
+
+    Raises:
+        InvalidInputError: It is no whole number of at least 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInputError(f"seed is {seed!r}, expected a whole number of at least 0")
+
+
 def prompt_text(prompt: str | Conversation) -> str:
     """Return a prompt as one text: the last user turn of a conversation.
 
@@ -527,6 +538,11 @@ def _preferences(
     if chosen is None:
         return ()
     return from_choice(reply.candidates, chosen)
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInputError(f"{name} is {value!r}, expected a whole number of at least 1")
 
 
 def _no_population() -> NoPopulationError:

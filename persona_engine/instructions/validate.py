@@ -81,6 +81,8 @@ def _check_character(character: str, position: int, name: str) -> None:
 
 
 def _check_time(name: str, value: datetime | None) -> None:
+    if value is not None and not isinstance(value, datetime):
+        raise InvalidInputError(f"{name} is {value!r}, expected a datetime with a time zone")
     if value is not None and value.utcoffset() is None:
         raise InvalidInputError(
             f"{name} is {value.isoformat()} without a time zone, expected one",

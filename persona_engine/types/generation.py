@@ -29,11 +29,12 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.temperature <= 10.0:
+        if not _is_number(self.temperature) or not 0.0 <= self.temperature <= 10.0:
             raise InvalidInputError(f"temperature is {self.temperature!r}, expected 0 to 10")
-        if not 0.0 < self.top_p <= 1.0:
+        if not _is_number(self.top_p) or not 0.0 < self.top_p <= 1.0:
             raise InvalidInputError(f"top_p is {self.top_p!r}, expected above 0, at most 1")
-        if not 1 <= self.max_tokens <= 32_768:
+        whole = isinstance(self.max_tokens, int) and _is_number(self.max_tokens)
+        if not whole or not 1 <= self.max_tokens <= 32_768:
             raise InvalidInputError(f"max_tokens is {self.max_tokens!r}, expected 1 to 32768")
 
 
@@ -85,3 +86,7 @@ class Generation:
     decided: bool
     confidence: float | None
     reason: str
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
