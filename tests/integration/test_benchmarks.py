@@ -1,0 +1,79 @@
+"""The benchmarks run, and print what `Scripts' contract` of the design asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "tests" / "benchmarks"
+
+
+def run(script: str, *options: str) -> dict:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / script), "--json", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def check(result: dict) -> dict:
+    assert set(result) == {"ok", "figures", "machine", "seed"}
+    assert isinstance(result["ok"], bool)
+    assert result["machine"]["cores"] >= 1
+    for figure in result["figures"].values():
+        assert set(figure) == {"value", "target", "unit", "baseline"}
+        assert isinstance(figure["value"], bool | int | float)
+    return result["figures"]
+
+
+@pytest.mark.model
+def test_overhead(smollm2, minilm):
+    figures = check(run("bench_overhead.py", "--quick"))
+    targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
+    assert targets == {
+        "import_over_numpy": 2.0,
+        "heavy_modules_loaded": 0,
+        "prefer_cached_over_insert": 3.0,
+        "personalize_over_encoding": 1.3,
+        "prefer_new_over_encoding": 1.3,
+    }
+    assert figures["heavy_modules_loaded"]["value"] == 0
+    assert figures["personalize_users"]["value"] == 1_001
+    assert all(each["value"] > 0 for name, each in figures.items() if "over" in name)
+
+
+@pytest.mark.model
+def test_demo(smollm2, minilm):
+    result = run("bench_demo.py", "--quick", "--seed", "3")
+    figures = check(result)
+    assert result["seed"] == 3
+    assert figures["concise_over_detailed_words"]["target"] == 0.7
+    assert figures["replies_checked"]["value"] == 2
+    assert figures["instruction_placed"]["value"] == 1.0
+    assert figures["base_obeys"]["value"] == 1.0  # six tokens are never forty words
+
+
+def test_a_missed_target_is_told(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    from report import Figure, summary
+
+    def ok(*figures: Figure) -> bool:
+        return summary({str(n): each for n, each in enumerate(figures)}, seed=0)["ok"]
+
+    assert ok(
+        Figure(1.3, "ratio", 1.3), Figure(9.0, "ratio"), Figure(True, "bool", True, "", "exactly")
+    )
+    assert not ok(Figure(1.3, "ratio", 1.3), Figure(1.31, "ratio", 1.3))
+    assert not ok(Figure(0.8, "share", 0.9, sense="at least"))
+    assert not ok(Figure(False, "bool", True, sense="exactly"))
