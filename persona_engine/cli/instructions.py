@@ -9,13 +9,11 @@ import typer
 
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, UserOption, options_of
-from persona_engine.cli.output import print_json, print_table, printable, stdout
+from persona_engine.cli.output import print_json, printable, stdout
 from persona_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from persona_engine.types import Instruction, InstructionKind, Strength
-
-_COLUMNS = ("id", "text", "scope", "kind", "strength", "source", "status", "until")
 
 
 def register(app: Commands) -> None:
@@ -87,24 +85,17 @@ def list_instructions(
 
 
 def print_instructions(found: tuple[Instruction, ...]) -> None:
-    """Print instructions as a table."""
+    """Print instructions, each with its id and what is known about it."""
+    console = stdout()
     if not found:
-        stdout().print("No standing instructions.")
+        console.print("No standing instructions.")
         return
-    rows = (
-        (
-            each.id,
-            each.text,
-            each.scope or "always",
-            each.kind,
-            each.strength,
-            each.source,
-            each.status,
-            each.valid_until.isoformat() if each.valid_until else "",
-        )
-        for each in found
-    )
-    print_table("Standing instructions", _COLUMNS, rows)
+    console.print("Standing instructions", style="bold")
+    for each in found:
+        until = f", until {each.valid_until:%Y-%m-%d %H:%M %Z}" if each.valid_until else ""
+        facts = (each.status, each.scope or "always", each.strength, each.kind, each.source)
+        console.print(printable(f"  {each.text}"), soft_wrap=True)
+        console.print(printable(f"    {each.id}: {', '.join(facts)}{until}"), soft_wrap=True)
 
 
 def _check_usage(text: str | None, revise: str | None, retract: str | None) -> None:

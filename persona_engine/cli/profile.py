@@ -49,10 +49,10 @@ def _print_profile(profile: Profile) -> None:
         f"{profile.comparisons} comparisons{since}",
         soft_wrap=True,
     )
-    if profile.population is None:
-        console.print("No reward model is published: fit one with `persona fit --default`.")
-    else:
+    if profile.population is not None:
         console.print(f"Reward model {profile.reward_model}, population {profile.population}")
+    elif profile.comparisons:
+        console.print("No population is published: fit one with `persona fit --default`.")
     print_instructions(profile.instructions)
     if profile.tastes:
         rows = [

@@ -23,9 +23,9 @@ from persona_engine.cli.output import words
 from persona_engine.errors import ConflictError
 
 if TYPE_CHECKING:
-    from persona_engine.interfaces import Progress
     from persona_engine.cli.demo.story import Person, Story
     from persona_engine.engine import PersonaEngine, User
+    from persona_engine.interfaces import Progress
     from persona_engine.types import Message, Reply
 
 
@@ -152,7 +152,7 @@ class Performance:
         before = asked[position].personal[name]
         liked = before.trace.candidates[picked].text
         self._progress("the reply after the correction", 0, 1)
-        learned = self._users[name].feedback(before.id, chosen=picked)
+        learned = self._users[name].feedback(before.id, chosen=liked)
         after = self._say(self._users[name], position)
         self._progress("the reply after the correction", 1, 1)
         return Corrected(

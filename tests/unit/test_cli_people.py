@@ -1,0 +1,369 @@
+"""Commands about people, on a real engine whose language model is the kit's bigram model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from persona_engine.cli.app import app
+from persona_engine.testing.bigram import BigramGenerator
+
+PLUGIN = """
+from persona_engine.hookspecs import hookimpl
+from persona_engine.testing.bigram import BigramGenerator
+
+@hookimpl
+def persona_generators():
+    return {"bigram": lambda *, weights: BigramGenerator()}
+"""
+METADATA = "Metadata-Version: 2.1\nName: bigram-for-tests\nVersion: 1.0\n"
+
+
+@pytest.fixture(scope="module")
+def settings_of(tmp_path_factory):
+    """Install a generator as a plugin would be, and give the settings of a folder."""
+    home = tmp_path_factory.mktemp("installed")
+    installed = home / "site"
+    information = installed / "bigram_for_tests-1.0.dist-info"
+    information.mkdir(parents=True)
+    (installed / "bigram_for_tests.py").write_text(PLUGIN)
+    (information / "METADATA").write_text(METADATA)
+    (information / "entry_points.txt").write_text("[persona_engine]\nbigram = bigram_for_tests\n")
+    weights = home / "bigram"
+    weights.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (weights / name).touch()
+
+    def write(folder):
+        settings = folder / "persona.toml"
+        settings.write_text(
+            f'database = "sqlite:///{folder}/persona.db"\n'
+            f'generator = "{weights}"\ngenerator_plugin = "bigram"\n'
+            f'data_folder = "{folder}/indexes"\n'
+            "candidates = 6\nmax_tokens = 12\npopulation_refresh_seconds = 0.0\n"
+        )
+        return settings
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(installed)
+        yield write
+
+
+@pytest.fixture
+def call(settings_of, sqlite_template, tmp_path):
+    """Return the function that runs `persona` on a database without rows."""
+    shutil.copy(sqlite_template, tmp_path / "persona.db")
+    return runner(settings_of(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def published(settings_of, sqlite_template, tmp_path_factory):
+    """A database with twelve people and the population fitted to them."""
+    folder = tmp_path_factory.mktemp("published")
+    shutil.copy(sqlite_template, folder / "persona.db")
+    run = runner(settings_of(folder))
+    assert document(run("import", str(write_crowd(folder)), "--json"))["imported"] == 120
+    assert document(run("fit", "--json"))["published"] is True
+    return folder / "persona.db"
+
+
+@pytest.fixture
+def fitted(published, call, tmp_path):
+    """Return the function that runs `persona` where a population is published."""
+    shutil.copy(published, tmp_path / "persona.db")
+    return call
+
+
+def runner(settings):
+    def run(*arguments, typed=None):
+        return CliRunner().invoke(app, ["--config", str(settings), *arguments], input=typed)
+
+    return run
+
+
+def write_crowd(folder):
+    """Write comparisons of people who either love or hate to go home."""
+    rng = np.random.default_rng(0)
+    words = [word for word in BigramGenerator().words if word.isalpha()]
+    path = folder / "crowd.jsonl"
+    rows = []
+    for user in range(12):
+        for _ in range(10):
+            with_home, without = (" ".join(rng.choice(words, 6)) for _ in range(2))
+            pair = [f"{with_home} home home", f"{without} think think"]
+            chosen, rejected = pair if user % 2 else pair[::-1]
+            rows.append(
+                {"user": f"u{user}", "prompt": "Where to?", "chosen": chosen, "rejected": rejected}
+            )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def document(result):
+    assert result.exit_code == 0, (result.stderr, result.exception)
+    return json.loads(result.stdout)
+
+
+def chat(call, user, *more):
+    return document(call("chat", "--user", user, "-m", "Where to?", "--json", *more))["reply"]
+
+
+def test_a_turn_feedback_and_why(fitted):
+    reply = chat(fitted, "u1")
+    candidates = reply["trace"]["candidates"]
+    assert len(candidates) == 6
+    assert reply["text"] == candidates[0]["text"]
+    learned = document(fitted("feedback", reply["id"], "--user", "u1", "--chosen", "2", "--json"))[
+        "comparisons"
+    ]
+    assert {each["chosen"] for each in learned} == {candidates[2]["text"]}
+    rated = fitted("feedback", reply["id"], "--user", "u1", "--rating", "-1")
+    assert rated.exit_code == 0
+    better = document(fitted("feedback", reply["id"], "--user", "u1", "--better", "home", "--json"))
+    assert better["comparisons"][0]["chosen"] == "home"
+    why = document(fitted("explain", reply["id"], "--user", "u1", "--json"))
+    assert why["trace"]["candidates"] == candidates
+    assert fitted("explain", reply["id"], "--user", "u1").stdout.strip() == why["text"].strip()
+
+
+def test_a_base_reply_is_not_personal(fitted):
+    reply = chat(fitted, "u1", "--base", "--seed", "3")
+    assert reply["trace"]["personalized"] is False
+    assert len(reply["trace"]["candidates"]) == 1
+    assert reply["text"] == chat(fitted, "u2", "--base", "--seed", "3")["text"]
+
+
+def test_somebody_elses_reply_is_not_found(fitted):
+    reply = chat(fitted, "u1")
+    for command in (["explain"], ["feedback", "--rating", "1"]):
+        result = fitted(*command, reply["id"], "--user", "u2")
+        assert (result.exit_code, result.stdout) == (3, "")
+    assert fitted("explain", reply["id"], "--user", "u1", "--tenant", "other").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rating", "nan"],
+        ["--rating", "7"],
+        ["--better", "   "],
+        ["--chosen", "99"],
+        ["--chosen", "no such text"],
+        [],
+        ["--rating", "1", "--better", "both"],
+    ],
+)
+def test_wrong_feedback_changes_nothing(fitted, arguments):
+    reply = chat(fitted, "u1")
+    result = fitted("feedback", reply["id"], "--user", "u1", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert document(fitted("profile", "--user", "u1", "--json"))["comparisons"] == 10
+
+
+def test_a_session(fitted):
+    typed = (
+        "/why\n/nonsense\nWhere to?\n\n/why\n/good\n/better go home\n/better\n/bad\n/quit\nnever\n"
+    )
+    result = fitted("chat", "--user", "u1", typed=typed)
+    assert result.exit_code == 0, result.stderr
+    assert "There is no reply yet" in result.stderr
+    assert "No command /nonsense" in result.stderr
+    assert result.stderr.count("comparisons learned") == 3
+    profile = document(fitted("profile", "--user", "u1", "--json"))
+    assert profile["comparisons"] == 10 + 5 + 1 + 5
+    assert "never" not in json.dumps(document(fitted("export", "--user", "u1")))
+
+
+def test_a_session_ends_with_the_input_and_outlives_a_wrong_turn(fitted):
+    result = fitted(
+        "chat", "--user", "u1", typed="Where to?\n/better home\n/better \x00\nAnd then?"
+    )
+    assert result.exit_code == 0
+    assert len(document(fitted("export", "--user", "u1"))["replies"]) == 2
+
+
+def test_a_session_keeps_what_was_said(fitted):
+    fitted("chat", "--user", "u1", typed="Where to?\nAnd then?\n")
+    replies = document(fitted("export", "--user", "u1"))["replies"]
+    prompts = sorted((reply["prompt"] for reply in replies), key=len)
+    assert [turn["role"] for turn in prompts[1]] == ["user", "assistant", "user"]
+    assert prompts[1][0] == prompts[0][0]
+
+
+def test_json_needs_a_message(call):
+    assert call("chat", "--user", "u1", "--json").exit_code == 2
+
+
+def test_onboarding_by_answers(fitted):
+    found = document(fitted("onboard", "--user", "new", "--answers", "a,s,b", "--json"))
+    assert [each["choice"] for each in found["answers"]] == ["a", None, "b"]
+    assert len({each["question"] for each in found["answers"]}) == 3
+    assert found["comparisons"] == 2
+
+
+def test_onboarding_in_person(fitted):
+    result = fitted("onboard", "--user", "new", "--questions", "3", typed="x\na\ns\nB\n")
+    assert result.exit_code == 0, result.stderr
+    assert "Please type a, b or s" in result.stderr
+    assert "2 answers kept; 2 comparisons" in result.stdout
+
+
+def test_onboarding_that_is_left_keeps_the_answers(fitted):
+    result = fitted("onboard", "--user", "new", "--questions", "3", "--json", typed="a\n")
+    assert document(result)["comparisons"] == 1
+    assert len(document(result)["answers"]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--answers", "a,c"], ["--answers", "a,b", "--questions", "3"], ["--questions", "0"]],
+)
+def test_wrong_answers_ask_nothing(fitted, arguments):
+    assert fitted("onboard", "--user", "new", *arguments).exit_code == 2
+    assert document(fitted("profile", "--user", "new", "--json"))["created_at"] is None
+
+
+def test_onboarding_without_a_population_says_what_to_do(call):
+    result = call("onboard", "--user", "new", "--answers", "a")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "persona fit" in result.stderr
+
+
+def test_instructions_come_change_and_go(call):
+    wish = document(
+        call(
+            *["instruct", "Answer briefly.", "--user", "ada", "--scope", "at work"],
+            *["--strength", "must", "--kind", "format", "--until", "2099-01-01", "--json"],
+        )
+    )
+    assert (wish["scope"], wish["strength"], wish["kind"]) == ("at work", "must", "format")
+    assert wish["valid_until"] == "2099-01-01T00:00:00+00:00"
+    revised = document(
+        call("instruct", "Answer in full.", "--user", "ada", "--revise", wish["id"], "--json")
+    )
+    assert revised["supersedes"] == wish["id"]
+    kept = document(call("instructions", "--user", "ada", "--json"))["instructions"]
+    assert [each["text"] for each in kept] == ["Answer in full."]
+    assert call("instruct", "--user", "ada", "--retract", revised["id"]).exit_code == 0
+    assert document(call("instructions", "--user", "ada", "--json"))["instructions"] == []
+    history = document(call("instructions", "--user", "ada", "--history", "--json"))
+    assert len(history["instructions"]) == 2
+    shown = call("instructions", "--user", "ada", "--history").stdout
+    assert all(each["id"] in shown for each in history["instructions"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["text", "--retract", "x"],
+        ["text", "--until", "soon"],
+        ["text", "--kind", "order"],
+        ["text", "--strength", "weak"],
+        ["  "],
+    ],
+)
+def test_wrong_instructions_are_refused(call, arguments):
+    assert call("instruct", "--user", "ada", *arguments).exit_code == 2
+    assert document(call("instructions", "--user", "ada", "--json"))["instructions"] == []
+
+
+def test_an_unknown_instruction_is_not_found(call):
+    assert call("instruct", "--user", "ada", "--retract", "x").exit_code == 3
+    assert call("instruct", "text", "--user", "ada", "--revise", "x").exit_code == 3
+
+
+def test_profile_shows_tastes_and_neighbours(fitted):
+    found = document(fitted("profile", "--user", "u1", "--neighbours", "3", "--json"))
+    assert {each["user"] for each in found["neighbours"]} <= {f"u{n}" for n in range(12)} - {"u1"}
+    shown = fitted("profile", "--user", "u1", "--neighbours", "3").stdout
+    assert "10 comparisons" in shown
+    assert "Nearest taste" in shown
+    assert "0 comparisons, not seen yet" in fitted("profile", "--user", "new").stdout
+
+
+def test_export_forget_import(fitted, tmp_path):
+    reply = chat(fitted, "u1")
+    fitted("feedback", reply["id"], "--user", "u1", "--rating", "1")
+    file = tmp_path / "u1.json"
+    assert fitted("export", "--user", "u1", "-o", str(file)).stdout == ""
+    exported = json.loads(file.read_text())
+    again = document(fitted("export", "--user", "u1"))
+    assert again == {**exported, "exported_at": again["exported_at"]}
+    receipt = document(fitted("forget", "--user", "u1", "--yes", "--json"))
+    assert receipt["rows"]["comparison"] == 15
+    assert receipt["sha256"]
+    assert document(fitted("profile", "--user", "u1", "--json"))["comparisons"] == 0
+    back = document(fitted("import", str(file), "--user", "u1", "--json"))
+    assert (back["kind"], back["imported"] > 0) == ("export", True)
+    assert document(fitted("profile", "--user", "u1", "--json"))["comparisons"] == 15
+
+
+def test_export_does_not_replace_a_file_unless_told(call, tmp_path):
+    file = tmp_path / "ada.json"
+    file.write_text("mine")
+    call("instruct", "Be brief.", "--user", "ada")
+    assert call("export", "--user", "ada", "-o", str(file)).exit_code == 2
+    assert file.read_text() == "mine"
+    assert call("export", "--user", "ada", "-o", str(file), "--force").exit_code == 0
+    assert json.loads(file.read_text())["instructions"]
+    assert call("export", "--user", "ada", "-o", str(tmp_path / "no" / "x")).exit_code == 2
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("n\n", 1, 1), ("", 2, 1), ("y\n", 0, 0)])
+def test_forget_asks(call, typed, code, left):
+    call("instruct", "Be brief.", "--user", "ada")
+    result = call("forget", "--user", "ada", typed=typed)
+    assert result.exit_code == code
+    assert ("sha256" in result.stdout) == (code == 0)
+    assert len(document(call("instructions", "--user", "ada", "--json"))["instructions"]) == left
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "more"),
+    [
+        ("x.jsonl", b'{"user": "u", "prompt": "p", "chosen": "a", "rejected": "b"}\n{', []),
+        ("x.jsonl", b'{"user": "u", "prompt": "p", "chosen": "a", "rejected": "b"}\n\xff', []),
+        ("x.jsonl", b'{"user": "u", "prompt": "p", "chosen": "a", "rejected": " "}', []),
+        ("x.jsonl", b'{"user": "", "prompt": "p", "chosen": "a", "rejected": "b"}', []),
+        ("x.jsonl", b'{"user": "u", "prompt": "p", "chosen": "a", "rejected": "b"}', ["-u", "u"]),
+        ("x.json", b"{}", ["--user", "u"]),
+        ("x.json", b'{"format": "persona-user", "version": 99}', ["--user", "u"]),
+        ("x.json", b"{}", []),
+        ("x.json", b"\xff", ["--user", "u"]),
+    ],
+)
+def test_a_bad_file_imports_nothing(call, tmp_path, name, content, more):
+    (tmp_path / name).write_bytes(content)
+    result = call("import", str(tmp_path / name), *more)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: ")
+    assert document(call("profile", "--user", "u", "--json"))["created_at"] is None
+
+
+def test_a_bad_name_is_refused(call):
+    assert call("profile", "--user", "").exit_code == 2
+    assert call("profile", "--user", "ada", "--tenant", "").exit_code == 2
+
+
+def test_fit_without_data_says_so(call):
+    result = call("fit")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert call("fit", "--default", "--reward-model", "bradley_terry").exit_code == 2
+    assert call("fit", "--reward-model", "nonsense").exit_code == 7
+
+
+def test_doctor_says_what_is_wrong(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSONA_WEIGHTS", str(tmp_path / "none"))
+    result = call("doctor", "--json")
+    checks = {each["name"]: each for each in json.loads(result.stdout)["checks"]}
+    assert result.exit_code == 1
+    assert checks["database"]["ok"] is True
+    assert checks["weights all-minilm-l6-v2"]["remedy"] == "persona weights pull all-minilm-l6-v2"
+    shown = call("doctor")
+    assert shown.exit_code == 1
+    assert "BAD" in shown.stdout
