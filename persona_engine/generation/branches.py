@@ -102,6 +102,7 @@ class CachedBranches:
 
         Raises:
             GenerationError: The model's output is not a number.
+            InvalidInputError: ``sampling.end_bias`` has not one value for each branch.
         """
         growing = [b for b, reply in enumerate(self._replies) if not reply.finished]
         if growing:
@@ -193,6 +194,7 @@ class CachedBranches:
             uniforms.to(logits.device),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            bias=self._end_bias(growing, sampling.end_bias, logits),
         )
         values = log_probs.tolist()
         if not np.isfinite(values).all():
@@ -201,6 +203,21 @@ class CachedBranches:
                 remedy="use dtype bfloat16 or float32, and check the weights with `persona doctor`",
             )
         return list(zip(growing, tokens.tolist(), values, strict=True))
+
+    def _end_bias(
+        self, growing: list[int], biases: Sequence[float], logits: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return what is added to the growing branches' logits ``(rows, V)``, or None."""
+        if not biases:
+            return None
+        if len(biases) != self.size:
+            raise InvalidInputError(
+                f"end_bias has {len(biases)} values for {self.size} branches, expected as many"
+            )
+        bias = torch.zeros(logits.shape, device=logits.device)
+        of_branch = torch.tensor([biases[branch] for branch in growing], device=logits.device)
+        bias[:, list(self._setup.end_tokens)] = of_branch[:, None]
+        return bias
 
     def _append(self, branch: int, token: int, log_prob: float, sampling: Sampling) -> None:
         reply = self._replies[branch]

@@ -9,7 +9,12 @@ _HEAD = 256
 
 
 def draw_tokens(
-    logits: torch.Tensor, uniforms: torch.Tensor, *, temperature: float, top_p: float
+    logits: torch.Tensor,
+    uniforms: torch.Tensor,
+    *,
+    temperature: float,
+    top_p: float,
+    bias: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one token for each branch.
 
@@ -22,17 +27,19 @@ def draw_tokens(
         uniforms: ``(B,)`` in [0, 1).
         temperature: 0 takes the likeliest token.
         top_p: Probability of the set of likeliest tokens that is drawn from.
+        bias: Added to the logits before drawing, ``(B, V)``.
 
     Returns:
         Tokens ``(B,)`` and their log-probabilities ``(B,)`` under the model itself, that is, at
-        temperature 1 and with no token left out.
+        temperature 1, without bias, and with no token left out.
     """
+    biased = logits if bias is None else logits + bias
     if temperature == 0.0:
-        tokens = logits.argmax(-1)
+        tokens = biased.argmax(-1)
     elif top_p < 1.0:
-        tokens = _draw_nucleus(logits / temperature, uniforms, top_p)
+        tokens = _draw_nucleus(biased / temperature, uniforms, top_p)
     else:
-        tokens = _invert((logits / temperature).softmax(-1).cumsum(-1), uniforms)
+        tokens = _invert((biased / temperature).softmax(-1).cumsum(-1), uniforms)
     chosen = logits.gather(-1, tokens[:, None])[:, 0]  # (B,)
     return tokens, chosen - logits.logsumexp(-1)
 

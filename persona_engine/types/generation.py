@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from persona_engine.errors import InvalidInputError
@@ -18,6 +19,8 @@ class Sampling:
         top_p: Keep the smallest set of tokens with at least this probability.
         max_tokens: Longest reply, in tokens.
         stop: Texts that end a reply; they are not part of it.
+        end_bias: Added to the logit of ending the reply, one for each branch in their present
+            order: above 0 draws shorter replies, below 0 longer ones. Empty for none.
 
     Raises:
         InvalidInputError: A value is out of range.
@@ -27,6 +30,7 @@ class Sampling:
     top_p: float = 0.95
     max_tokens: int = 192
     stop: tuple[str, ...] = ()
+    end_bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not _is_number(self.temperature) or not 0.0 <= self.temperature <= 10.0:
@@ -36,6 +40,8 @@ class Sampling:
         whole = isinstance(self.max_tokens, int) and _is_number(self.max_tokens)
         if not whole or not 1 <= self.max_tokens <= 32_768:
             raise InvalidInputError(f"max_tokens is {self.max_tokens!r}, expected 1 to 32768")
+        if not all(_is_number(bias) and math.isfinite(bias) for bias in self.end_bias):
+            raise InvalidInputError(f"end_bias is {self.end_bias!r}, expected finite numbers")
 
 
 @dataclass(frozen=True, slots=True)

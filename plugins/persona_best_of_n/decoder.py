@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from persona_engine.ranking import Verdict, rank_candidates
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.interfaces import Branches, Generator, Reward
+from persona_engine.ranking import Verdict, rank_candidates
 from persona_engine.types import Candidate, DecodingRequest, Generation, Sampling
 
 
 class BestOfN:
     """Best-of-n sampling, also called rejection sampling (Stiennon et al. 2020, arXiv 2009.01325).
 
-    y* = argmax_{i = 1…n} E[ r_u(φ(x, y_i)) ],   y_i ~ p(y | x) independently
+    y* = argmax_{i = 1…n} E[ r_u(φ(x, y_i)) ],   y_i ~ p_i(y | x) independently
 
-    Its distance from plain sampling is known beforehand: KL ≤ log n − (n − 1) / n, and at equal KL
-    it gains about as much reward as reinforcement learning does (Gao et al. 2022,
-    arXiv 2210.10760). The candidates grow in one batch on one copy of the prompt's cache, and φ is
+    p_0 is plain sampling; the others add a bias b_i to the logit of ending the reply, since samples
+    of one prompt differ little in length, which people care about most. With ``length_spread`` 0
+    all are plain samples, and the distance from plain sampling is known beforehand:
+    KL ≤ log n − (n − 1) / n, at which it gains about as much reward as reinforcement learning does
+    (Gao et al. 2022, arXiv 2210.10760).
+    The candidates grow in one batch on one copy of the prompt's cache, and φ is
     read from decoding's own hidden states, so that scoring is a dot product.
 
     Use it as the default: it needs nothing but a reward, never leaves what the model would say by
@@ -29,17 +33,21 @@ class BestOfN:
     Args:
         min_confidence: Least probability that the best candidate is preferred to the plain sample;
             below it the plain sample is shown.
+        length_spread: Largest bias on ending a reply, in nats; 0 draws plain samples only.
 
     Raises:
-        ConfigError: ``min_confidence`` is outside 0.5 to 1.
+        ConfigError: ``min_confidence`` is outside 0.5 to 1, or ``length_spread`` outside 0 to 20.
     """
 
     name = "best_of_n"
 
-    def __init__(self, *, min_confidence: float = 0.55) -> None:
+    def __init__(self, *, min_confidence: float = 0.55, length_spread: float = 4.0) -> None:
+        if not 0.0 <= length_spread <= 20.0:
+            raise ConfigError(f"length_spread is {length_spread!r}, expected 0 to 20")
         if not 0.5 <= min_confidence <= 1.0:
             raise ConfigError(f"min_confidence is {min_confidence!r}, expected 0.5 to 1")
         self._min_confidence = min_confidence
+        self._length_spread = length_spread
 
     def generate(
         self,
@@ -69,7 +77,10 @@ class BestOfN:
             seed=request.seed,
         )
         outlet = _Outlet(on_text)
-        texts = _grow(branches, request.sampling, outlet)
+        sampling = replace(
+            request.sampling, end_bias=_end_biases(branches.size, self._length_spread)
+        )
+        texts = _grow(branches, sampling, outlet)
         features = branches.features()
         verdict = rank_candidates(texts, features, reward, min_confidence=self._min_confidence)
         outlet.settle(texts[verdict.order[0]])
@@ -80,6 +91,19 @@ class BestOfN:
             confidence=verdict.confidence,
             reason=verdict.reason,
         )
+
+
+def _end_biases(branches: int, spread: float) -> tuple[float, ...]:
+    """Return a bias for each branch: none for the plain sample, then shorter and longer by turns.
+
+    Examples:
+        >>> _end_biases(6, 4.0)
+        (0.0, 4.0, -4.0, 2.0, -2.0, 4.0)
+    """
+    if spread == 0.0 or branches == 1:
+        return ()
+    turns = (spread, -spread, spread / 2, -spread / 2)
+    return (0.0, *(turns[i % len(turns)] for i in range(branches - 1)))
 
 
 class _Outlet:
