@@ -163,7 +163,7 @@ def onboard(user: User, *, concise: bool) -> None:
 
 
 def replies(
-    engine: PersonaEngine, prompts: Sequence[str], seeds: Sequence[int], max_tokens: int
+    engine: PersonaEngine, prompts: Sequence[str], seeds: Sequence[int], max_tokens: int | None
 ) -> list[dict[str, Any]]:
     """Return the number of words of each reply, and whether it obeys, by prompt and seed."""
     people = {name: engine.user(name) for name in ("concise", "detailed", "instructed")}
@@ -245,7 +245,7 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--prompts", type=int, default=len(PROMPTS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--max-tokens", type=int, default=160)
+    parser.add_argument("--max-tokens", type=int, help="as configured if omitted")
     options = parser.parse_args()
     if options.quick:
         options.prompts, options.seeds, options.max_tokens = 2, 1, 6
