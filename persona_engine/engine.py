@@ -211,7 +211,7 @@ class PersonaEngine:
 
 def _checked_row(row: object, number: int) -> tuple[str, NewComparison]:
     if not isinstance(row, Mapping):
-        raise InvalidInputError(f"row {number} is {str(row)[:80]!r}, expected a mapping")
+        raise InvalidInputError(f"row {number} is {ascii(row)[:80]}, expected a mapping")
     try:
         user, prompt = row["user"], row["prompt"]
         new = NewComparison(

@@ -16,7 +16,7 @@ from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
 from persona_engine.learning import Belief, Learner
 from persona_engine.ranking import rank_candidates
-from persona_engine.store import Clock, Store, check_json
+from persona_engine.store import Clock, Store, check_json, check_text
 from persona_engine.types import (
     Candidate,
     Conversation,
@@ -142,7 +142,9 @@ class Personalizer:
             raise InvalidInputError(
                 f"candidates is {responses!r}, expected a list of one or more texts"
             )
-        if not isinstance(prompt, str):
+        if isinstance(prompt, str):
+            check_text("prompt", prompt)
+        else:
             check_conversation(prompt)
         for each in responses:
             check_response(each)
