@@ -19,6 +19,8 @@ from persona_engine.types import FloatArray, Sampling, StepResult
 
 # Matrix kernels for a single row add up in another order than those for several rows, which agree
 # with one another. With two rows at least, a branch's text is the same however many run beside it.
+# A bias on ending applies from this many tokens on: a greeting alone is not a short answer.
+_BIASED_FROM = 16
 _FEWEST_ROWS = 2
 
 
@@ -215,7 +217,11 @@ class CachedBranches:
                 f"end_bias has {len(biases)} values for {self.size} branches, expected as many"
             )
         bias = torch.zeros(logits.shape, device=logits.device)
-        of_branch = torch.tensor([biases[branch] for branch in growing], device=logits.device)
+        begun = [len(self._replies[branch].tokens) >= _BIASED_FROM for branch in growing]
+        of_branch = torch.tensor(
+            [biases[b] if ready else 0.0 for b, ready in zip(growing, begun, strict=True)],
+            device=logits.device,
+        )
         bias[:, list(self._setup.end_tokens)] = of_branch[:, None]
         return bias
 

@@ -252,3 +252,25 @@ def test_logits_that_are_not_numbers_are_an_error(tiny_llama):
 
 def test_tokens_are_counted(llama):
     assert llama.count_tokens("coffee") < llama.count_tokens("a good cup of coffee")
+
+
+def test_a_bias_on_ending_makes_replies_shorter_and_longer_but_leaves_the_plain_one(
+    generator: LocalGenerator,
+) -> None:
+    def lengths(bias: tuple[float, ...]) -> tuple[int, ...]:
+        branches = generator.prefill(ASK, branches=3, seed=3)
+        sampling = Sampling(max_tokens=60, end_bias=bias)
+        while not all(branches.step(sampling).finished):
+            pass
+        return branches.token_counts
+
+    plain, biased = lengths(()), lengths((0.0, 50.0, -50.0))
+    assert biased[0] == plain[0]
+    assert biased[1] <= 17
+    assert biased[2] == 60
+
+
+def test_a_bias_for_another_number_of_branches_is_refused(generator: LocalGenerator) -> None:
+    branches = generator.prefill(ASK, branches=2, seed=0)
+    with pytest.raises(InvalidInputError, match="end_bias has 3 values for 2 branches"):
+        branches.step(Sampling(end_bias=(0.0, 1.0, 2.0)))
