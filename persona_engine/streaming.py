@@ -84,7 +84,8 @@ class ReplyStream:
     def _sink(self, piece: str) -> None:
         if self._cancelled.is_set():
             raise _CancelledError
-        self._pieces.put(piece)
+        if piece:
+            self._pieces.put(piece)
 
 
 class _CancelledError(Exception):

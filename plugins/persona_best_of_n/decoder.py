@@ -107,16 +107,19 @@ def _end_biases(branches: int, spread: float) -> tuple[float, ...]:
 
 
 class _Outlet:
-    """Passes on each piece of text once, as soon as it cannot change any more."""
+    """Passes on each piece of text once, as soon as it cannot change any more.
+
+    A token that settles nothing passes on an empty piece, where a reader who left can end decoding.
+    """
 
     def __init__(self, on_text: Callable[[str], None] | None) -> None:
         self._on_text = on_text
         self._sent = 0
 
     def settle(self, text: str) -> None:
-        if self._on_text is not None and len(text) > self._sent:
+        if self._on_text is not None:
             self._on_text(text[self._sent :])
-            self._sent = len(text)
+            self._sent = max(self._sent, len(text))
 
 
 def _grow(branches: Branches, sampling: Sampling, outlet: _Outlet) -> tuple[str, ...]:

@@ -92,3 +92,28 @@ def test_a_stream_that_was_closed_unread_does_not_decode():
     stream.close()
     with pytest.raises(GenerationError, match="closed"):
         list(stream)
+
+
+def test_empty_pieces_are_not_handed_on_but_stop_a_reply_that_nobody_reads():
+    steps, reader_left = [], threading.Event()
+
+    def settle_nothing(sink):
+        sink("first")
+        for step in range(1_000):
+            reader_left.wait(5)
+            steps.append(step)
+            sink("")
+        return REPLY
+
+    pieces = iter(ReplyStream(settle_nothing))
+    assert next(pieces) == "first"
+    threading.Timer(0.05, reader_left.set).start()
+    pieces.close()
+    assert len(steps) == 1
+
+    def mostly_empty(sink):
+        for piece in ("", "a", "", "b"):
+            sink(piece)
+        return REPLY
+
+    assert list(ReplyStream(mostly_empty)) == ["a", "b"]
