@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from persona_engine.conversation import check_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.instructions import AppliedInstructions, apply_instructions, in_force
@@ -16,7 +17,7 @@ from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
 from persona_engine.learning import Belief, Learner
 from persona_engine.ranking import rank_candidates
-from persona_engine.store import Clock, Store, check_json, check_text
+from persona_engine.store import Clock, Store, check_text
 from persona_engine.types import (
     Candidate,
     Conversation,
@@ -30,9 +31,6 @@ from persona_engine.types import (
     Step,
     Trace,
 )
-
-_ROLES = ("system", "user", "assistant", "tool")
-LONGEST_MESSAGE = 1_000_000
 
 
 @dataclass(slots=True)
@@ -243,39 +241,6 @@ class Personalizer:
             skipped.append("the reward: no comparison by this user yet")
             return None
         return belief
-
-
-def check_conversation(messages: object) -> None:
-    """Raise unless these are OpenAI-style messages.
-
-    Raises:
-        InvalidInputError: Not a list of one or more messages with a known role and text that can be
-            stored.
-    """
-    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence) or not messages:
-        raise InvalidInputError(
-            f"messages is {str(messages)[:80]!r}, expected a list of one or more messages",
-            remedy='pass [{"role": "user", "content": "…"}]',
-        )
-    for position, message in enumerate(messages):
-        where = f"message {position}"
-        if not isinstance(message, dict):
-            raise InvalidInputError(
-                f"{where} is {message!r}, expected a dict with role and content"
-            )
-        if message.get("role") not in _ROLES:
-            raise InvalidInputError(
-                f"{where} has the role {message.get('role')!r}, expected one of {', '.join(_ROLES)}"
-            )
-        content = message.get("content")
-        if not isinstance(content, str):
-            raise InvalidInputError(f"{where} has the content {content!r}, expected text")
-        if len(content) > LONGEST_MESSAGE:
-            raise InvalidInputError(
-                f"{where} has {len(content):,} characters, expected at most {LONGEST_MESSAGE:,}",
-                remedy="shorten it",
-            )
-        check_json(where, message)
 
 
 def _untouched(messages: Conversation) -> AppliedInstructions:

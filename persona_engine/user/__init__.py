@@ -1,0 +1,16 @@
+"""One user of one tenant: everything that a product asks of the engine about a person."""
+
+from persona_engine.user.instructions import StandingInstructions
+from persona_engine.user.knowledge import Knowledge
+from persona_engine.user.preferences import Preferences
+from persona_engine.user.replies import Replies
+from persona_engine.user.scoped import check_seed
+
+__all__ = ["User", "check_seed"]
+
+
+class User(Preferences, StandingInstructions, Replies, Knowledge):
+    """A person, by the stable id that the product knows them by; made by `PersonaEngine.user`.
+
+    Nothing is kept here: any number of these, in any number of processes, are the same person.
+    """

@@ -1,0 +1,105 @@
+"""What is known of a person: to see, to take along, to erase."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from persona_engine.onboarding import tastes
+from persona_engine.types import FloatArray, Neighbour, Profile, Receipt, Taste
+from persona_engine.user.scoped import (
+    ScopedToUser,
+    bank_texts,
+    by_key,
+    check_count,
+    no_population,
+)
+
+
+class Knowledge(ScopedToUser):
+    """Everything that is kept about a person."""
+
+    def profile(self) -> Profile:
+        """Return what the engine knows about the person."""
+        count = self._rows.comparison_count()
+        belief = self._runtime.learner.belief(self.scope) if count else None
+        return Profile(
+            tenant=self.scope.tenant,
+            user=self.scope.user,
+            instructions=self._rows.instructions(),
+            comparisons=count,
+            tastes=() if belief is None else self._tastes(),
+            reward_model=None if belief is None else belief.model.name,
+            population=None if belief is None else belief.population.version,
+            created_at=self._rows.created_at(),
+        )
+
+    def neighbours(self, count: int = 5) -> tuple[Neighbour, ...]:
+        """Return the tenant's users whose taste is nearest, nearest first.
+
+        Raises:
+            InvalidInputError: ``count`` is below 1.
+            NoPopulationError: There is no population to compare in.
+        """
+        check_count("count", count)
+        belief = self._runtime.learner.belief(self.scope)
+        if belief is None:
+            raise no_population()
+        model, population = belief.model, belief.population
+        rows = self._runtime.store.tenant(self.scope.tenant)
+        space = f"{model.name}/{population.version}"
+
+        def load() -> Iterator[tuple[str, FloatArray]]:
+            for user, posterior in rows.iter_posteriors(model.name, population.version):
+                yield user, model.embed(population, posterior)
+
+        found = self._runtime.index(self.scope.tenant, "users", space).search(
+            load,
+            rows.posterior_generation(model.name, population.version),
+            model.embed(population, belief.posterior),
+            count=count,
+            exclude=[self.scope.user],
+        )
+        return tuple(Neighbour(user, similarity) for user, similarity in found)
+
+    def export(self) -> dict[str, Any]:
+        """Return everything that is kept about the person, as JSON values."""
+        return self._rows.export()
+
+    def import_(self, document: Mapping[str, Any]) -> int:
+        """Import what `export` wrote, all of it or nothing, and return the number of rows written.
+
+        Raises:
+            InvalidInputError: It is no such document.
+            ConflictError: A row of the same id is stored with other content.
+        """
+        return self._rows.restore(document)
+
+    def forget(self) -> Receipt:
+        """Erase the person from database, indexes and caches; the receipt lists what was erased."""
+        mine = tuple(each.id for each in self._rows.instructions())
+        gone = self._rows.forget()
+        self._runtime.forget_cached()
+        vectors = self._runtime.erase_vectors(self.scope, mine)
+        receipt = Receipt(
+            tenant=self.scope.tenant,
+            user=self.scope.user,
+            erased_at=gone.erased_at,
+            rows=dict(gone.rows),
+            index_vectors=vectors,
+            cached_embeddings=gone.cached_embeddings,
+            refit=gone.stale,
+        )
+        content = json.dumps(asdict(receipt), sort_keys=True, default=str)
+        return replace(receipt, sha256=hashlib.sha256(content.encode()).hexdigest())
+
+    def _tastes(self) -> tuple[Taste, ...]:
+        texts = bank_texts()
+        features = self._runtime.features.find(self.scope.tenant, texts)
+        belief = self._runtime.learner.belief(self.scope)
+        if features is None or belief is None:
+            return ()
+        return tastes(belief.model, belief.population, belief.posterior, by_key(texts, features))

@@ -1,0 +1,164 @@
+"""Learning what a person prefers: questions, comparisons, feedback on replies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from persona_engine.errors import InvalidInputError
+from persona_engine.feedback import Preference, check_rating, from_choice, from_edit, from_rating
+from persona_engine.onboarding import next_question, question, question_bank
+from persona_engine.store import NewComparison, StoredReply
+from persona_engine.types import Comparison, Conversation, Question, Side
+from persona_engine.user.scoped import (
+    ScopedToUser,
+    bank_texts,
+    by_key,
+    check_count,
+    no_population,
+    prompt_text,
+)
+
+
+class Preferences(ScopedToUser):
+    """What a person prefers, as events and a posterior."""
+
+    def onboard(self, *, questions: int = 4) -> Iterator[Question]:
+        """Yield the comparisons that teach most about this person, each knowing the answers so far.
+
+        Answer with `prefer`, or not at all; it ends early when nothing more is to be learned.
+
+        Raises:
+            InvalidInputError: ``questions`` is below 1.
+            NoPopulationError: There is no population to choose by.
+        """
+        check_count("questions", questions)
+        return self._questions(questions)
+
+    def _questions(self, count: int) -> Iterator[Question]:
+        asked = {each.question for each in self._rows.comparisons() if each.question is not None}
+        seed = hashlib.sha256(f"{self.scope.tenant}\0{self.scope.user}".encode()).digest()
+        rng = np.random.default_rng(list(seed))
+        texts = bank_texts()
+        features = by_key(
+            texts,
+            self._runtime.features.get(self.scope.tenant, texts, progress=self._runtime.progress),
+        )
+        for _ in range(count):
+            belief = self._runtime.learner.belief(self.scope)
+            if belief is None:
+                raise no_population()
+            chosen = next_question(
+                belief.model,
+                belief.population,
+                belief.posterior,
+                question_bank(),
+                features,
+                asked=asked,
+                rng=rng,
+            )
+            if chosen is None:
+                return
+            asked.add(chosen.id)
+            yield chosen
+
+    def prefer(
+        self, asked: Question | str, choice: Side, *, idempotency_key: str | None = None
+    ) -> Comparison:
+        """Record the answer to a question, by its value or its id, and learn from it.
+
+        Raises:
+            InvalidInputError: ``choice`` is neither ``"a"`` nor ``"b"``.
+            NotFoundError: No question has that id.
+            ConflictError: The idempotency key was used for another answer.
+        """
+        if choice not in ("a", "b"):
+            raise InvalidInputError(f"choice is {choice!r}, expected 'a' or 'b'")
+        if isinstance(asked, str):
+            asked = question(asked)
+        if not isinstance(asked, Question):
+            raise InvalidInputError(f"asked is {asked!r}, expected a question or its id")
+        chosen, rejected = (asked.a, asked.b) if choice == "a" else (asked.b, asked.a)
+        new = NewComparison(asked.prompt, chosen, rejected, source="onboarding", question=asked.id)
+        return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
+
+    def compare(
+        self,
+        prompt: str | Conversation,
+        chosen: str,
+        rejected: str,
+        *,
+        weight: float = 1.0,
+        idempotency_key: str | None = None,
+    ) -> Comparison:
+        """Record that one reply to a prompt was preferred to another, and learn from it.
+
+        Raises:
+            InvalidInputError: A text is blank or the weight is not a number of at least 0.
+            ConflictError: The idempotency key was used for another comparison.
+        """
+        new = NewComparison(prompt_text(prompt), chosen, rejected, weight=weight)
+        return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
+
+    def feedback(
+        self,
+        reply_id: str,
+        *,
+        rating: float | None = None,
+        better: str | None = None,
+        chosen: int | str | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[Comparison, ...]:
+        """Learn from what the person says about a reply; exactly one of the three ways.
+
+        Args:
+            reply_id: `Reply.id`.
+            rating: −1 to 1.
+            better: The text that the person would have liked.
+            chosen: The candidate that the person picked, by its position in the trace or its text.
+            idempotency_key: A repeated call with the same key and content does nothing.
+
+        Returns:
+            The comparisons that were learned from; a rating without other candidates gives none.
+
+        Raises:
+            InvalidInputError: Not exactly one way was given, or its value cannot be used.
+            NotFoundError: This user was given no such reply.
+            ConflictError: The idempotency key was used for other feedback.
+        """
+        if sum(each is not None for each in (rating, better, chosen)) != 1:
+            raise InvalidInputError(
+                f"feedback got rating={rating!r}, better={better!r}, chosen={chosen!r}, "
+                "expected exactly one of them"
+            )
+        reply = self._rows.reply(reply_id)
+        preferences = _preferences(reply, rating, better, chosen)
+        new = [
+            NewComparison(
+                prompt_text(reply.prompt),
+                each.chosen,
+                each.rejected,
+                weight=each.weight,
+                source=each.source,
+                reply=reply_id,
+            )
+            for each in preferences
+        ]
+        if rating is not None:
+            self._rows.rate(reply_id, rating, idempotency_key=idempotency_key)
+        return self._runtime.learner.record(self.scope, new, key=idempotency_key)
+
+
+def _preferences(
+    reply: StoredReply, rating: float | None, better: str | None, chosen: int | str | None
+) -> tuple[Preference, ...]:
+    if rating is not None:
+        check_rating(rating)
+        return from_rating(reply.text, reply.candidates, rating)
+    if better is not None:
+        return from_edit(reply.text, better)
+    if chosen is None:
+        return ()
+    return from_choice(reply.candidates, chosen)

@@ -1,0 +1,136 @@
+"""Replies that fit a person, and why they are what they are."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from persona_engine.conversation import check_conversation
+from persona_engine.errors import InvalidInputError
+from persona_engine.personalize import Order, Spoken, Stopwatch, finished
+from persona_engine.streaming import ReplyStream, TextSink
+from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
+from persona_engine.types import Conversation, Personalization, Ranking, Reply, Sampling, Step
+from persona_engine.user.scoped import ScopedToUser, check_seed
+
+
+class Replies(ScopedToUser):
+    """Replies to a person, generated here or by the host."""
+
+    def chat(
+        self,
+        messages: Conversation,
+        *,
+        seed: int = 0,
+        candidates: int | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        personal: bool = True,
+    ) -> Reply:
+        """Return a reply that fits the person, with the trace of why.
+
+        Args:
+            messages: OpenAI-style messages.
+            seed: Decides every draw; equal seeds and knowledge give equal replies.
+            candidates: Replies to choose among; the configured number if omitted.
+            max_tokens: Longest reply; the configured length if omitted.
+            temperature: The configured one if omitted.
+            personal: False for exactly the base reply.
+
+        Raises:
+            InvalidInputError: The messages or a setting cannot be used.
+            WeightsError: The language model cannot be found.
+        """
+        order = self._order(seed, candidates, max_tokens, temperature, personal)
+        spoken = self._runtime.personalizer.speak(
+            self.scope, messages, order, self._runtime.generator
+        )
+        return self._keep(messages, spoken)
+
+    def stream(
+        self,
+        messages: Conversation,
+        *,
+        seed: int = 0,
+        candidates: int | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        personal: bool = True,
+    ) -> ReplyStream:
+        """Do as `chat`, giving each piece of text as soon as it is settled.
+
+        Returns:
+            Iterate over it for the text; afterwards `ReplyStream.reply` is the reply.
+        """
+        check_conversation(messages)
+        order = self._order(seed, candidates, max_tokens, temperature, personal)
+
+        def speak(sink: TextSink) -> Reply:
+            spoken = self._runtime.personalizer.speak(
+                self.scope, messages, order, self._runtime.generator, on_text=sink
+            )
+            return self._keep(messages, spoken)
+
+        return ReplyStream(speak)
+
+    def rank(self, prompt: str | Conversation, candidates: Sequence[str]) -> Ranking:
+        """Order replies that the host has already by how this person would like them.
+
+        Raises:
+            InvalidInputError: There are no candidates, or one is blank.
+        """
+        return self._runtime.personalizer.rank(self.scope, prompt, candidates)
+
+    def personalize(self, messages: Conversation) -> Personalization:
+        """Return messages, adapter and decoding settings for a host that calls its own model.
+
+        Raises:
+            InvalidInputError: The messages cannot be used.
+        """
+        order = self._order(0, None, None, None, True)
+        return self._runtime.personalizer.personalize(
+            self.scope, messages, order.sampling, candidates=order.candidates
+        )
+
+    def explain(self, reply_id: str) -> Explanation:
+        """Say in words and numbers why a reply was given.
+
+        Raises:
+            NotFoundError: This user was given no such reply.
+        """
+        return explain(trace_from_json(self._rows.reply(reply_id).trace))
+
+    def _order(
+        self,
+        seed: int,
+        candidates: int | None,
+        max_tokens: int | None,
+        temperature: float | None,
+        personal: bool,
+    ) -> Order:
+        config = self._runtime.config
+        count = config.candidates if candidates is None else candidates
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
+            raise InvalidInputError(f"candidates is {count!r}, expected 1 to 256")
+        check_seed(seed)
+        sampling = Sampling(
+            temperature=config.temperature if temperature is None else temperature,
+            top_p=config.top_p,
+            max_tokens=config.max_tokens if max_tokens is None else max_tokens,
+        )
+        return Order(sampling, count, seed, personal)
+
+    def _keep(self, messages: Conversation, spoken: Spoken) -> Reply:
+        text = spoken.generation.candidates[0].text
+        watch = Stopwatch()
+        reply_id = uuid.uuid4().hex
+        with watch.step("store"):
+            self._rows.save_reply(
+                reply_id,
+                prompt=messages,
+                text=text,
+                candidates=[each.text for each in spoken.generation.candidates],
+                trace=trace_to_json(spoken.trace),
+            )
+        trace = finished(spoken.trace, Step("store", watch.steps[-1].milliseconds))
+        return Reply(reply_id, text, trace)
