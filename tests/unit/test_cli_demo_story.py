@@ -43,11 +43,13 @@ def test_the_two_people_disagree_on_length():
 @pytest.mark.parametrize(
     ("check", "text", "holds"),
     [
-        ("numbered_list", "1. Rest.\n2. Run.", True),
-        ("numbered_list", "First:\n 1) Rest.\n 2) Run.", True),
-        ("numbered_list", "1. Rest.", False),
-        ("numbered_list", "Rest 8.5 hours.\nRun 10 km.", False),
-        ("numbered_list", "", False),
+        ("one_sentence", "Rest well.", True),
+        ("one_sentence", " Rest 8.5 hours, then run 10 km! ", True),
+        ("one_sentence", "Walk, then run", True),
+        ("one_sentence", "Rest. Then run.", False),
+        ("one_sentence", "“Rest!” Then run.", False),
+        ("one_sentence", "Rest\nRun", False),
+        ("one_sentence", " \n", False),
     ],
 )
 def test_checks(check, text, holds):

@@ -87,23 +87,21 @@ class Corrected:
         person: Who corrected.
         prompt: The request.
         before: The reply that was corrected.
-        picked: Position of the candidate that the person picked instead.
-        liked: Its text.
+        liked: What the person would have liked instead: the runner-up.
         comparisons: How many comparisons were learned from that.
         after: The reply after it.
         changed: Whether it is another reply than before.
-        as_picked: Whether it is the one that the person picked.
+        as_liked: Whether it is the text that the person would have liked.
     """
 
     person: str
     prompt: str
     before: Said
-    picked: int
     liked: str
     comparisons: int
     after: Said
     changed: bool
-    as_picked: bool
+    as_liked: bool
 
 
 @dataclass(frozen=True, slots=True)

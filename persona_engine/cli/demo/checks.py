@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-_NUMBERED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)*]*(?:\s+|$)")
 
 
-def is_numbered_list(text: str) -> bool:
-    r"""Return whether a text has at least two numbered lines.
+def is_one_sentence(text: str) -> bool:
+    r"""Return whether a text is a single sentence on a single line.
 
     Examples:
-        >>> is_numbered_list("1. Rest.\n2. Run."), is_numbered_list("Rest, then run.")
-        (True, False)
+        >>> [is_one_sentence(text) for text in ("Rest well.", "Rest. Run.", "- rest\n- run", "")]
+        [True, False, False, False]
     """
-    return len(_NUMBERED.findall(text)) >= 2
+    stripped = text.strip()
+    inner = [end for end in _SENTENCE_END.finditer(stripped) if end.end() < len(stripped)]
+    return bool(stripped) and "\n" not in stripped and not inner
 
 
-CHECKS: Mapping[str, Callable[[str], bool]] = {"numbered_list": is_numbered_list}
+CHECKS: Mapping[str, Callable[[str], bool]] = {"one_sentence": is_one_sentence}

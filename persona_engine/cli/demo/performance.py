@@ -20,7 +20,7 @@ from persona_engine.cli.demo.acts import (
 )
 from persona_engine.cli.demo.checks import CHECKS
 from persona_engine.cli.output import words
-from persona_engine.errors import ConflictError
+from persona_engine.errors import ConflictError, NoPopulationError
 
 if TYPE_CHECKING:
     from persona_engine.cli.demo.story import Person, Story
@@ -103,7 +103,7 @@ class Performance:
 
     def _instruct(self) -> Instructed:
         name = self._story.instructor
-        kept = self._users[name].instruct(self._story.instruction, kind="format", strength="must")
+        kept = self._users[name].instruct(self._story.instruction, kind="format")
         return Instructed(name, kept)
 
     def _ask(self, position: int) -> Asked:
@@ -145,26 +145,24 @@ class Performance:
         )
 
     def _correct(self, asked: list[Asked]) -> Corrected:
-        """Pick, of all candidates shown behind the replies, the one that would please most."""
+        """Prefer the runner-up where the engine was least sure, then ask the same again."""
         name = self._story.corrector
-        shortest = self._story.person(name).reads == "short"
-        position, picked = _largest_gain(asked, name, shortest=shortest)
+        position = _least_sure([each.personal[name] for each in asked])
         before = asked[position].personal[name]
-        liked = before.trace.candidates[picked].text
+        liked = before.trace.candidates[1].text
         self._progress("the reply after the correction", 0, 1)
-        learned = self._users[name].feedback(before.id, chosen=liked)
+        learned = self._users[name].feedback(before.id, better=liked)
         after = self._say(self._users[name], position)
         self._progress("the reply after the correction", 1, 1)
         return Corrected(
             person=name,
             prompt=self._story.asks[position],
             before=before,
-            picked=picked,
             liked=liked,
             comparisons=len(learned),
             after=after,
             changed=after.text != before.text,
-            as_picked=after.text == liked,
+            as_liked=after.text == liked,
         )
 
     def _part(self) -> Farewell:
@@ -175,14 +173,17 @@ class Performance:
         return Farewell(name, document, receipt, user.profile().comparisons)
 
 
-def _largest_gain(asked: list[Asked], name: str, *, shortest: bool) -> tuple[int, int]:
-    """Return which reply to correct and which of its candidates the person likes better."""
-    sign = -1 if shortest else 1
-    gains = [
-        (sign * (words(candidate.text) - each.personal[name].words), -position, -picked)
-        for position, each in enumerate(asked)
-        for picked, candidate in enumerate(each.personal[name].trace.candidates)
-        if candidate.text.strip()
+def _least_sure(said: list[Said]) -> int:
+    """Return which reply was chosen over its runner-up with the probability nearest to one half."""
+    doubts = [
+        (abs(each.trace.confidence - 0.5), position)
+        for position, each in enumerate(said)
+        if each.trace.confidence is not None and each.trace.candidates[1].text.strip()
     ]
-    _, position, picked = max(gains)
-    return -position, -picked
+    if not doubts:
+        raise NoPopulationError(
+            "no reply had a runner-up that the person's reward could judge, so there is nothing to "
+            "correct",
+            remedy="persona fit --default, then the demo with the same --database and --tenant",
+        )
+    return min(doubts)[1]

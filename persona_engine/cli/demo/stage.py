@@ -88,11 +88,13 @@ class Stage:
     @show.register
     def _(self, act: Corrected) -> None:
         self._title(f"{act.person.title()} corrects: {act.prompt}")
-        self._line("", f"Of the candidates, {act.person} would have preferred:")
-        self._console.print(_panel(f"picked: {_count(act.liked)}", act.liked, 100))
+        sure = act.before.trace.confidence or 0.0
         self._line(
-            "", f"{act.comparisons} comparisons learned. The same request, same seed, again:"
+            "",
+            f"Here the engine was least sure: P(shown is preferred to the runner-up) = {sure:.2f}. "
+            f"{act.person.title()} would have liked the runner-up ({_count(act.liked)} words).",
         )
+        self._line("", f"{act.comparisons} comparison learned. The same request, same seed, again:")
         self._side_by_side({"before": act.before, "after": act.after})
         self._trace(act.person, act.after)
         self._line("", _verdict(act), style="bold green" if act.changed else "bold yellow")
@@ -164,9 +166,9 @@ def _verdict(act: Corrected) -> str:
             "The correction did not change this reply: what the other comparisons say still "
             "weighs more. The posterior has moved all the same."
         )
-    picked = ", the one picked" if act.as_picked else ""
+    liked = " to the one liked" if act.as_liked else ""
     return (
-        f"The reply changed{picked}: {act.before.words} words before, {act.after.words} after. "
+        f"The reply changed{liked}: {act.before.words} words before, {act.after.words} after. "
         "The seed is the same, so nothing but the correction can have changed it."
     )
 
