@@ -16,7 +16,7 @@ from persona_embedding_selector.calibration import load_calibration
 from persona_engine.encoders import sentence_encoder
 from persona_engine.types import Instruction
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "calibrate_embedding_selector.py"
+SCRIPT = Path(__file__).parents[2] / "tests" / "benchmarks" / "calibrate_embedding_selector.py"
 pytestmark = pytest.mark.model
 
 
