@@ -83,7 +83,8 @@ def test_the_correction_says_honestly_what_it_changed(document):
     correction = document["correction"]
     before, after = correction["before"], correction["after"]
     assert correction["comparisons"] == 1
-    assert correction["liked"] == before["trace"]["candidates"][1]["text"]
+    assert correction["liked"] == before["trace"]["candidates"][correction["rank"]]["text"]
+    assert correction["liked"] != before["text"]
     assert correction["changed"] == (before["text"] != after["text"])
     assert correction["as_liked"] == (after["text"] == correction["liked"])
     drawn = [sorted(c["text"] for c in each["trace"]["candidates"]) for each in (before, after)]

@@ -87,7 +87,8 @@ class Corrected:
         person: Who corrected.
         prompt: The request.
         before: The reply that was corrected.
-        liked: What the person would have liked instead: the runner-up.
+        rank: Place among the candidates, from 0, of what the person would have liked instead.
+        liked: Its text.
         comparisons: How many comparisons were learned from that.
         after: The reply after it.
         changed: Whether it is another reply than before.
@@ -97,6 +98,7 @@ class Corrected:
     person: str
     prompt: str
     before: Said
+    rank: int
     liked: str
     comparisons: int
     after: Said

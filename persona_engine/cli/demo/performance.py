@@ -145,11 +145,12 @@ class Performance:
         )
 
     def _correct(self, asked: list[Asked]) -> Corrected:
-        """Prefer the runner-up where the engine was least sure, then ask the same again."""
-        name = self._story.corrector
-        position = _least_sure([each.personal[name] for each in asked])
+        """Prefer a candidate that the engine put just below the shown one, then ask again."""
+        person = self._story.person(self._story.corrector)
+        name = person.name
+        position, rank = _nearest_better([each.personal[name] for each in asked], person)
         before = asked[position].personal[name]
-        liked = before.trace.candidates[1].text
+        liked = before.trace.candidates[rank].text
         self._progress("the reply after the correction", 0, 1)
         learned = self._users[name].feedback(before.id, better=liked)
         after = self._say(self._users[name], position)
@@ -158,6 +159,7 @@ class Performance:
             person=name,
             prompt=self._story.asks[position],
             before=before,
+            rank=rank,
             liked=liked,
             comparisons=len(learned),
             after=after,
@@ -173,17 +175,25 @@ class Performance:
         return Farewell(name, document, receipt, user.profile().comparisons)
 
 
-def _least_sure(said: list[Said]) -> int:
-    """Return which reply was chosen over its runner-up with the probability nearest to one half."""
-    doubts = [
-        (abs(each.trace.confidence - 0.5), position)
-        for position, each in enumerate(said)
-        if each.trace.confidence is not None and each.trace.candidates[1].text.strip()
+def _nearest_better(said: list[Said], person: Person) -> tuple[int, int]:
+    """Return which reply to correct and which of its candidates the person would have liked.
+
+    It is one of the length that they read, shorter or longer than the shown one; of these, the one
+    whose reward comes nearest to the shown one's: there the engine was least sure.
+    """
+    sign = -1 if person.reads == "short" else 1
+    gaps = [
+        (sign * (words(each.text) - reply.words) <= 0, shown - each.reward, position, rank)
+        for position, reply in enumerate(said)
+        if (shown := reply.trace.candidates[0].reward) is not None
+        for rank, each in enumerate(reply.trace.candidates)
+        if each.reward is not None and each.text != reply.text
     ]
-    if not doubts:
+    if not gaps:
         raise NoPopulationError(
-            "no reply had a runner-up that the person's reward could judge, so there is nothing to "
-            "correct",
+            "no reply had another candidate that the person's reward could judge, so there is "
+            "nothing to correct",
             remedy="persona fit --default, then the demo with the same --database and --tenant",
         )
-    return min(doubts)[1]
+    *_, position, rank = min(gaps)
+    return position, rank

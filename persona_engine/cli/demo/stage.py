@@ -88,11 +88,12 @@ class Stage:
     @show.register
     def _(self, act: Corrected) -> None:
         self._title(f"{act.person.title()} corrects: {act.prompt}")
-        sure = act.before.trace.confidence or 0.0
+        shown, liked = (act.before.trace.candidates[place] for place in (0, act.rank))
         self._line(
             "",
-            f"Here the engine was least sure: P(shown is preferred to the runner-up) = {sure:.2f}. "
-            f"{act.person.title()} would have liked the runner-up ({_count(act.liked)} words).",
+            f"{act.person.title()} would have liked candidate {act.rank + 1} ({_count(act.liked)} "
+            f"words), which the engine put at {liked.reward:+.2f}, the shown one at "
+            f"{shown.reward:+.2f}.",
         )
         self._line("", f"{act.comparisons} comparison learned. The same request, same seed, again:")
         self._side_by_side({"before": act.before, "after": act.after})
