@@ -19,8 +19,8 @@ from persona_engine.types import FloatArray, Sampling, StepResult
 
 # Matrix kernels for a single row add up in another order than those for several rows, which agree
 # with one another. With two rows at least, a branch's text is the same however many run beside it.
-# A bias on ending applies from this many tokens on: a greeting alone is not a short answer.
-_BIASED_FROM = 16
+# A bias on ending applies from this many tokens on: rewards are learned on whole answers.
+_BIASED_FROM = 32
 _FEWEST_ROWS = 2
 
 

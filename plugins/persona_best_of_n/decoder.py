@@ -41,7 +41,7 @@ class BestOfN:
 
     name = "best_of_n"
 
-    def __init__(self, *, min_confidence: float = 0.55, length_spread: float = 4.0) -> None:
+    def __init__(self, *, min_confidence: float = 0.55, length_spread: float = 2.0) -> None:
         if not 0.0 <= length_spread <= 20.0:
             raise ConfigError(f"length_spread is {length_spread!r}, expected 0 to 20")
         if not 0.5 <= min_confidence <= 1.0:
