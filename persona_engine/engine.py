@@ -148,6 +148,18 @@ class PersonaEngine:
             details=dict(fitted.report),
         )
 
+    def ensure_population(
+        self, *, tenant: str = "default", seed: int = 0, progress: Progress = no_progress
+    ) -> FitReport | None:
+        """Fit the default population where none is published or shipped; else do nothing.
+
+        The package ships one for the default weights of the package index only: weights of another
+        source make another feature space.
+        """
+        if self._runtime.learner.population(tenant) is not None:
+            return None
+        return self.fit_default(tenant=tenant, seed=seed, progress=progress)
+
     def import_comparisons(
         self,
         rows: Iterable[Mapping[str, Any]],

@@ -52,6 +52,7 @@ def demo(
     tenant = TENANT if options.tenant == "default" else options.tenant
     started = time.perf_counter()
     with console_progress() as progress, _engine(options, progress) as engine:
+        engine.ensure_population(tenant=tenant, progress=progress)
         performance = Performance(
             engine, load_story(), tenant=tenant, sampling=sampling, progress=progress
         )
