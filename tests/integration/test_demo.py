@@ -114,4 +114,4 @@ def test_export_and_receipt_agree_and_nothing_is_left(document):
 def test_it_does_not_touch_people_who_live_there_already(document, database):
     again = CliRunner().invoke(app, ["demo", "--json", "--database", database])
     assert (again.exit_code, again.stdout) == (4, "")
-    assert "ada" in again.stderr
+    assert "has a user 'ben' already" in again.stderr

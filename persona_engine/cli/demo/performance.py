@@ -179,11 +179,17 @@ def _nearest_better(said: list[Said], person: Person) -> tuple[int, int]:
     """Return which reply to correct and which of its candidates the person would have liked.
 
     It is one of the length that they read, shorter or longer than the shown one; of these, the one
-    whose reward comes nearest to the shown one's: there the engine was least sure.
+    whose reward comes nearest to the shown one's, measured in its spread: there the engine was
+    least sure.
     """
     sign = -1 if person.reads == "short" else 1
     gaps = [
-        (sign * (words(each.text) - reply.words) <= 0, shown - each.reward, position, rank)
+        (
+            sign * (words(each.text) - reply.words) <= 0,
+            (shown - each.reward) / max(each.spread or 0.0, 1e-6),
+            position,
+            rank,
+        )
         for position, reply in enumerate(said)
         if (shown := reply.trace.candidates[0].reward) is not None
         for rank, each in enumerate(reply.trace.candidates)
