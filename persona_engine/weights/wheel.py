@@ -2,8 +2,8 @@
 
 pip fetches it, with the user's own indexes, proxies, certificates and credentials. pip checks the
 pinned SHA-256, and this module does so again before it opens the file. A connection that breaks
-is resumed by pip 25.1 and newer, and retried with an older one; a complete wheel survives an
-interruption of what follows.
+is resumed by pip 25.1 and newer, which is a dependency (an older one, as on Windows, which cannot
+replace a running pip, starts again); a complete wheel survives an interruption of what follows.
 """
 
 from __future__ import annotations
