@@ -40,9 +40,14 @@ class Evidence:
         weight: Strength of each comparison, ``(n,)``, 1 for a plain answer; ones if omitted.
         prompt: Features of the prompts, ``(n, P)``, for methods that condition on them.
         texts: The words behind each pair, for methods that read text.
+        target: Share of the preference that goes to ``chosen``, ``(n,)``: 1 for a plain answer, ½
+            for a tie, above 1 where labels are known to be noisy
+            (`persona_engine.modelling.with_label_noise`); ones if omitted. A logit ``d`` costs
+            ``weight · (log(1 + exp(d)) - target · d)``.
 
     Raises:
-        InvalidInputError: Shapes disagree, or a value is not finite, or a weight is negative.
+        InvalidInputError: Shapes disagree, a value is not finite, a weight is negative, or a target
+            lies outside 0 to 2.
     """
 
     chosen: FloatArray
@@ -50,11 +55,11 @@ class Evidence:
     weight: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
     prompt: FloatArray | None = None
     texts: tuple[PairText, ...] | None = None
+    target: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
 
     def __post_init__(self) -> None:
-        if self.weight is None:
-            object.__setattr__(self, "weight", np.ones(len(self.chosen), np.float32))
-        _check_pairs(self.chosen, self.rejected, self.weight)
+        _fill_with_ones(self)
+        _check_pairs(self.chosen, self.rejected, self.weight, self.target)
 
     @classmethod
     def empty(cls, width: int) -> Self:
@@ -79,6 +84,7 @@ class Evidence:
             self.weight[order],
             None if self.prompt is None else self.prompt[order],
             None if self.texts is None else tuple(self.texts[int(i)] for i in order),
+            self.target[order],
         )
 
 
@@ -94,6 +100,7 @@ class PreferenceData:
         weight: ``(N,)`` strength of each comparison; ones if omitted.
         prompt: ``(N, P)`` features of the prompts, or None.
         texts: The words behind each row, or None.
+        target: ``(N,)`` share of each preference that goes to ``chosen``, as in `Evidence`.
 
     Raises:
         InvalidInputError: Shapes disagree or values are not finite.
@@ -106,11 +113,11 @@ class PreferenceData:
     weight: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
     prompt: FloatArray | None = None
     texts: tuple[PairText, ...] | None = None
+    target: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
 
     def __post_init__(self) -> None:
-        if self.weight is None:
-            object.__setattr__(self, "weight", np.ones(len(self.chosen), np.float32))
-        _check_pairs(self.chosen, self.rejected, self.weight)
+        _fill_with_ones(self)
+        _check_pairs(self.chosen, self.rejected, self.weight, self.target)
         if self.user.shape != (len(self.chosen),):
             raise InvalidInputError(
                 f"user has shape {self.user.shape}, expected ({len(self.chosen)},): one user a row"
@@ -141,6 +148,7 @@ class PreferenceData:
             weight=evidence.weight,
             prompt=evidence.prompt,
             texts=evidence.texts,
+            target=evidence.target,
         )
 
     def evidence(self, user: int) -> Evidence:
@@ -149,7 +157,9 @@ class PreferenceData:
 
     def evidence_of_rows(self, rows: IntArray | NDArray[np.bool_]) -> Evidence:
         """Return the chosen rows as the evidence of one person."""
-        everything = Evidence(self.chosen, self.rejected, self.weight, self.prompt, self.texts)
+        everything = Evidence(
+            self.chosen, self.rejected, self.weight, self.prompt, self.texts, self.target
+        )
         return everything.take(rows)
 
 
@@ -255,14 +265,25 @@ def _read_only(value: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _check_pairs(chosen: FloatArray, rejected: FloatArray, weight: FloatArray) -> None:
+def _fill_with_ones(pairs: Evidence | PreferenceData) -> None:
+    for name in ("weight", "target"):
+        if getattr(pairs, name) is None:
+            object.__setattr__(pairs, name, np.ones(len(pairs.chosen), np.float32))
+
+
+def _check_pairs(
+    chosen: FloatArray, rejected: FloatArray, weight: FloatArray, target: FloatArray
+) -> None:
     if chosen.ndim != 2 or chosen.shape != rejected.shape:
         raise InvalidInputError(
             f"chosen has shape {chosen.shape} and rejected {rejected.shape}, expected both (n, D)"
         )
-    if weight.shape != (len(chosen),):
-        raise InvalidInputError(f"weight has shape {weight.shape}, expected ({len(chosen)},)")
+    for name, values in (("weight", weight), ("target", target)):
+        if values.shape != (len(chosen),):
+            raise InvalidInputError(f"{name} has shape {values.shape}, expected ({len(chosen)},)")
     if not (np.isfinite(chosen).all() and np.isfinite(rejected).all()):
         raise InvalidInputError("features contain NaN or infinity, expected finite numbers")
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise InvalidInputError("weights must be finite and not negative")
+    if not ((target >= 0).all() and (target <= 2).all()):
+        raise InvalidInputError("targets must be from 0 to 2: 1 for a plain answer, 0.5 for a tie")

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_bradley_terry.differences import principal_differences
-from persona_bradley_terry.logistic import (
+from persona_engine.errors import InvalidInputError
+from persona_engine.interfaces import Progress, RewardModel, no_progress
+from persona_engine.modelling import (
     choose_ridge,
     fit_ridge,
     folds_of_users,
     laplace_covariance,
+    principal_differences,
+    require_fit,
+    require_width,
 )
-from persona_engine.errors import FingerprintMismatchError, InvalidInputError
-from persona_engine.interfaces import Progress, RewardModel, no_progress
 from persona_engine.types import (
     Evidence,
     FloatArray,
@@ -169,15 +171,5 @@ def _project(population: Population, features: FloatArray) -> Score:
 
 
 def _check(population: Population, features: FloatArray) -> None:
-    if population.reward_model != BradleyTerry.name:
-        raise FingerprintMismatchError(
-            f"the population was fitted by {population.reward_model!r}, expected "
-            f"{BradleyTerry.name!r}",
-            remedy="use the reward model that fitted it, or fit again",
-        )
-    width = len(population.arrays["weights"])
-    if features.ndim != 2 or features.shape[1] != width:
-        raise InvalidInputError(
-            f"features have shape {features.shape}, the population expects (n, {width})",
-            remedy="encode with the encoder that the population was fitted on",
-        )
+    require_fit(population, BradleyTerry.name)
+    require_width(features, len(population.arrays["weights"]))

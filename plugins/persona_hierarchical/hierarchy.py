@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persona_engine.modelling import Differences, minimise, residual, sigmoid
 from persona_engine.types import FloatArray
-from persona_hierarchical.differences import Differences
-from persona_hierarchical.logistic import minimise, sigmoid
 from persona_hierarchical.lower_bound import Block, Doubles, Rows, blocks_of_users, lower_bound
 
 
@@ -57,6 +56,7 @@ class Sample:
     Args:
         rows: ``(N, R)`` differences in the principal axes.
         weight: ``(N,)`` strengths.
+        target: ``(N,)`` shares of the preferences that go to the chosen responses.
         user: ``(N,)`` users.
         moment: ``(R,)`` second moment of each axis over all comparisons.
         blocks: The users, grouped.
@@ -64,6 +64,7 @@ class Sample:
 
     rows: FloatArray
     weight: FloatArray
+    target: FloatArray
     user: Rows
     moment: Doubles
     blocks: Sequence[Block]
@@ -71,13 +72,15 @@ class Sample:
 
 def sample_of(differences: Differences, chosen: Rows) -> Sample:
     """Return the chosen rows as a sample."""
-    user, weight = differences.user[chosen], differences.weight[chosen]
+    user = differences.user[chosen]
+    weight, target = differences.weight[chosen], differences.target[chosen]
     return Sample(
         differences.rows[chosen],
         weight,
+        target,
         user,
         differences.moment,
-        blocks_of_users(user, weight),
+        blocks_of_users(user, weight, target),
     )
 
 
@@ -85,9 +88,10 @@ def sample_of(differences: Differences, chosen: Rows) -> Sample:
 class Agreement:
     """How residuals of one user's comparisons agree with one another.
 
-    With residual ``r_i = 1 - p_i`` under the pooled weights, ``E[r_i r_j Δ_i Δ_jᵀ]`` over different
-    comparisons ``i ≠ j`` of one user is ``F Σ F`` to first order, ``F = E[p(1-p) Δ Δᵀ]`` and ``Σ``
-    the covariance of users' weights: a moment that the noise of single answers does not bias.
+    With residual ``r_i = target_i - p_i`` under the pooled weights, ``E[r_i r_j Δ_i Δ_jᵀ]`` over
+    different comparisons ``i ≠ j`` of one user is ``F Σ F`` to first order, ``F = E[p(1-p) Δ Δᵀ]``
+    and ``Σ`` the covariance of users' weights: a moment that the noise of single answers does not
+    bias.
 
     Args:
         shared: ``(R,)`` the pooled weights.
@@ -115,16 +119,17 @@ class Agreement:
 
 def agreement_of(sample: Sample, shared: Doubles) -> Agreement:
     """Measure the agreement of users with themselves beyond the pooled weights."""
-    wrong = sigmoid(-(sample.rows @ shared.astype(np.float32)))
-    residual = sample.rows * (sample.weight * wrong)[:, None]  # (N, R)
+    logits = sample.rows @ shared.astype(np.float32)
+    pull = sample.rows * (sample.weight * residual(logits, sample.target))[:, None]  # (N, R)
     order = np.argsort(sample.user, kind="stable")
     _, begin, count = np.unique(sample.user[order], return_index=True, return_counts=True)
-    summed = np.add.reduceat(residual[order], begin, axis=0)  # (U, R)
+    summed = np.add.reduceat(pull[order], begin, axis=0)  # (U, R)
     pairs = max(1.0, float(np.square(count.astype(np.float64)).sum() - count.sum()))
-    weighted = sample.rows * np.sqrt(sample.weight * wrong * (1.0 - wrong))[:, None]
+    p = sigmoid(logits)
+    weighted = sample.rows * np.sqrt(sample.weight * p * (1.0 - p))[:, None]
     total = float(sample.weight.sum(dtype=np.float64))
     values, vectors = np.linalg.eigh((weighted.T @ weighted).astype(np.float64) / total)
-    moment = (summed.T @ summed - residual.T @ residual).astype(np.float64) / pairs
+    moment = (summed.T @ summed - pull.T @ pull).astype(np.float64) / pairs
     return Agreement(shared, moment, values, vectors, total)
 
 

@@ -1,10 +1,10 @@
 """Evidence lower bound of users' comparisons under a shared basis, and its gradient.
 
 User ``u``'s logit of row ``i`` is ``o_i + b_i·z_u`` with ``z_u ~ N(0, I)``. The posterior of each
-``z_u`` is taken as the Gaussian that maximises ``Σ E[log σ(logit)] - KL`` (Opper & Archambeau 2009,
-"The variational Gaussian approximation revisited"); the expectation is a Gauss–Hermite sum over the
-logit's own Gaussian. The bound is tight where a user has few comparisons, and the gradient of its
-maximum needs no derivative of the Gaussian (envelope theorem).
+``z_u`` is taken as the Gaussian that maximises ``-Σ E[pair_loss(logit)] - KL`` (Opper & Archambeau
+2009, "The variational Gaussian approximation revisited"); the expectation is a Gauss–Hermite sum
+over the logit's own Gaussian. The bound is tight where a user has few comparisons, and the gradient
+of its maximum needs no derivative of the Gaussian (envelope theorem).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Block:
         users: ``(U,)`` place of each user among all.
         rows: ``(U, n)`` rows of each user; padding repeats row 0.
         weight: ``(U, n)`` strength of each comparison, 0 for padding.
+        target: ``(U, n)`` share of each preference that goes to the chosen response.
         mean: ``(U, K)`` posterior means, kept between calls as the next start.
         covariance: ``(U, K, K)`` posterior covariances.
     """
@@ -42,11 +43,12 @@ class Block:
     users: Rows
     rows: Rows
     weight: FloatArray
+    target: FloatArray
     mean: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     covariance: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
 
 
-def blocks_of_users(user: Rows, weight: FloatArray) -> list[Block]:
+def blocks_of_users(user: Rows, weight: FloatArray, target: FloatArray) -> list[Block]:
     """Group the users by number of comparisons, so that padding at most doubles them."""
     order = np.argsort(user, kind="stable")
     _, start, count = np.unique(user[order], return_index=True, return_counts=True)
@@ -57,7 +59,8 @@ def blocks_of_users(user: Rows, weight: FloatArray) -> list[Block]:
         place = np.arange(padded)
         present = place < count[users, None]  # (U, n)
         rows = order[np.where(present, start[users, None] + place, 0)]
-        blocks.append(Block(users, rows, np.where(present, weight[rows], 0.0).astype(np.float32)))
+        strength = np.where(present, weight[rows], 0.0).astype(np.float32)
+        blocks.append(Block(users, rows, strength, target[rows]))
     return blocks
 
 
@@ -98,11 +101,11 @@ def lower_bound(blocks: Sequence[Block], offset: FloatArray, latent: FloatArray)
         o = offset[block.rows]  # (U, n)
         _improve(block, o, b)
         mean, variance, sb = _moments(block, o, b)
-        wrong, bend = _slopes(mean, variance)
+        left, bend = _slopes(block, mean, variance)
         per_user[block.users] = _fit(block, mean, variance) - _divergence(block)
         present = block.weight > 0
         rows = block.rows[present]
-        gradient = block.weight * wrong  # (U, n)
+        gradient = block.weight * left  # (U, n)
         pull[rows] = gradient[present]
         bent = (block.weight * bend)[..., None] * sb
         turn[rows] = (gradient[..., None] * block.mean[:, None, :] - bent)[present]
@@ -115,9 +118,9 @@ def _improve(block: Block, offset: FloatArray, b: FloatArray, *, most: int = 12)
     across = b.transpose(0, 2, 1)  # (U, K, n)
     for _ in range(most):
         mean, variance, _ = _moments(block, offset, b)
-        wrong, bend = _slopes(mean, variance)
+        left, bend = _slopes(block, mean, variance)
         precision = eye + (across * (block.weight * bend)[:, None, :]) @ b  # (U, K, K)
-        gradient = (across @ (block.weight * wrong)[..., None])[..., 0] - block.mean
+        gradient = (across @ (block.weight * left)[..., None])[..., 0] - block.mean
         block.covariance = np.linalg.inv(precision)
         step = (block.covariance @ gradient[..., None])[..., 0]
         block.mean = block.mean + step
@@ -134,12 +137,12 @@ def _moments(
     return mean, np.maximum((sb * b).sum(-1), 0.0), sb
 
 
-def _slopes(mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return ``E[1 - p]`` and ``E[p(1-p)]`` of each logit."""
+def _slopes(block: Block, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``E[target - p]`` and ``E[p(1-p)]`` of each logit."""
     tanh = np.tanh(0.5 * (mean + _NODES * np.sqrt(variance)))  # (7, U, n)
-    wrong: FloatArray = 0.5 - 0.5 * _average(tanh)
+    left: FloatArray = block.target - 0.5 - 0.5 * _average(tanh)
     bend: FloatArray = 0.25 - 0.25 * _average(np.square(tanh))
-    return wrong, bend
+    return left, bend
 
 
 def _average(values: FloatArray) -> FloatArray:
@@ -149,10 +152,11 @@ def _average(values: FloatArray) -> FloatArray:
 
 
 def _fit(block: Block, mean: FloatArray, variance: FloatArray) -> Doubles:
-    """Return each user's ``Σ weight · E[log σ(logit)]``, ``(U,)``."""
+    """Return each user's ``-Σ weight · E[pair_loss(logit)]``, ``(U,)``."""
     logits = mean + _NODES * np.sqrt(variance)  # (7, U, n)
-    loss = np.maximum(-logits, 0.0) + np.log1p(np.exp(-np.abs(logits)))
-    result: Doubles = -np.einsum("un,un->u", block.weight, _average(loss), dtype=np.float64)
+    loss = _average(np.maximum(-logits, 0.0) + np.log1p(np.exp(-np.abs(logits))))
+    loss = loss + (1.0 - block.target) * mean
+    result: Doubles = -np.einsum("un,un->u", block.weight, loss, dtype=np.float64)
     return result
 
 

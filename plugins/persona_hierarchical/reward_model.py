@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from persona_engine.errors import FingerprintMismatchError, InvalidInputError
-from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.types import (
-    Evidence,
-    FloatArray,
-    Population,
-    Posterior,
-    PreferenceData,
-    Score,
-)
-from persona_hierarchical.inference import infer_batches, infer_one, update_one
+from persona_engine.errors import InvalidInputError
+from persona_engine.interfaces import Progress, no_progress
+from persona_engine.modelling import LinearLatentModel
+from persona_engine.types import Population, PreferenceData
 from persona_hierarchical.training import fit_population
 
 
-class Hierarchical(RewardModel):
+class Hierarchical(LinearLatentModel):
     """One Gaussian per user over a low-rank space of tastes that all users share.
 
     ``r_u(x) = (w₀ + B z_u)·(x - c)``, ``P(a ≻ b) = σ(r_u(a) - r_u(b))``, ``z_u ~ N(0, I)``; any
@@ -46,6 +37,7 @@ class Hierarchical(RewardModel):
         InvalidInputError: A setting is out of range.
 
     Examples:
+        >>> from persona_engine.types import Evidence
         >>> rng = np.random.default_rng(0)
         >>> user = np.repeat(np.arange(60), 10)
         >>> a, b = rng.normal(size=(2, 600, 3)).astype(np.float32)
@@ -94,94 +86,4 @@ class Hierarchical(RewardModel):
             keep=self._keep,
             rng=rng,
             progress=progress,
-        )
-
-    def infer(self, population: Population, evidence: Evidence) -> Posterior:
-        """Return the Gaussian over ``z`` after ``n >= 0`` comparisons; their order is no matter.
-
-        Raises:
-            InvalidInputError: The features have another width than the population's.
-            FingerprintMismatchError: Another reward model fitted the population.
-        """
-        _check(population, evidence.chosen)
-        return infer_one(population, evidence)
-
-    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
-        """Return the posterior of many users, as `infer` gives each, in batches of equal size."""
-        for each in evidence:
-            _check(population, each.chosen)
-        return infer_batches(population, evidence)
-
-    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
-        """Return the posterior after further comparisons, as `infer` on all of them gives it.
-
-        Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
-        the posterior when they were folded.
-        """
-        posterior.require(population)
-        _check(population, evidence.chosen)
-        return update_one(population, posterior, evidence)
-
-    def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
-    ) -> Score:
-        """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
-
-        Zero is the population's mean response. The spread holds the user's and the shared weights'.
-        """
-        for posterior in posteriors:
-            posterior.require(population)
-        _check(population, responses)
-        rank = population.arrays["projection"].shape[1] - 1
-        mean = np.array([p.mean for p in posteriors], np.float32).reshape(len(posteriors), rank)
-        covariance = np.array([p.covariance for p in posteriors], np.float32)
-        features = responses - population.arrays["centre"]
-        return _project(population, mean, covariance.reshape(len(posteriors), rank, rank), features)
-
-    def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
-    ) -> Score:
-        """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
-        posterior.require(population)
-        _check(population, a)
-        _check(population, b)
-        score = _project(population, posterior.mean[None], posterior.covariance[None], a - b)
-        return Score(score.mean[0], score.std[0])
-
-    def embed(self, population: Population, posterior: Posterior) -> FloatArray:
-        """Return ``(1 + K,)`` coordinates that make a cosine a correlation.
-
-        The cosine of two users is that of their logits over the population's comparisons.
-        """
-        posterior.require(population)
-        taste = np.concatenate([np.ones(1, np.float32), posterior.mean])
-        embedding: FloatArray = population.arrays["embedding"] @ taste
-        return embedding
-
-
-def _project(
-    population: Population, mean: FloatArray, covariance: FloatArray, features: FloatArray
-) -> Score:
-    """Return rewards ``(U, B)`` of centred or differenced features ``(B, D)``."""
-    projected = features @ population.arrays["projection"]  # (B, 1+K)
-    latent = projected[:, 1:]
-    shared = features @ population.arrays["shared_factor"]  # (B, R)
-    reward = projected[:, 0] + mean @ latent.T  # (U, B)
-    personal = np.einsum("ubk,bk->ub", latent @ covariance, latent)
-    variance = np.maximum(personal, 0.0) + np.einsum("br,br->b", shared, shared)
-    return Score(reward, np.sqrt(variance))
-
-
-def _check(population: Population, features: FloatArray) -> None:
-    if population.reward_model != Hierarchical.name:
-        raise FingerprintMismatchError(
-            f"the population was fitted by {population.reward_model!r}, expected "
-            f"{Hierarchical.name!r}",
-            remedy="use the reward model that fitted it, or fit again",
-        )
-    width = len(population.arrays["projection"])
-    if features.ndim != 2 or features.shape[1] != width:
-        raise InvalidInputError(
-            f"features have shape {features.shape}, the population expects (n, {width})",
-            remedy="encode with the encoder that the population was fitted on",
         )

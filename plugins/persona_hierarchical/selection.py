@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_hierarchical.differences import Differences
+from persona_engine.modelling import Differences, fit_ridge
 from persona_hierarchical.hierarchy import (
     Agreement,
     Basis,
@@ -19,7 +19,6 @@ from persona_hierarchical.hierarchy import (
     log_evidence,
     sample_of,
 )
-from persona_hierarchical.logistic import fit_ridge
 from persona_hierarchical.lower_bound import Doubles, Rows
 
 RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.interfaces import Progress
-from persona_engine.types import Population, PreferenceData
-from persona_hierarchical.differences import Differences, principal_differences
-from persona_hierarchical.hierarchy import Basis, agreement_of, fit_basis, sample_of
-from persona_hierarchical.logistic import (
+from persona_engine.modelling import (
+    Differences,
     choose_ridge,
     fit_ridge,
     folds_of_users,
     laplace_covariance,
+    principal_differences,
 )
+from persona_engine.types import Population, PreferenceData
+from persona_hierarchical.hierarchy import Basis, agreement_of, fit_basis, sample_of
 from persona_hierarchical.lower_bound import Doubles
 from persona_hierarchical.selection import Choice, choose, fit_penalised
 

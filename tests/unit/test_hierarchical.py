@@ -5,9 +5,9 @@ import pytest
 
 from persona_bradley_terry import BradleyTerry
 from persona_engine.errors import FingerprintMismatchError, InvalidInputError
+from persona_engine.modelling.inference import KEPT
 from persona_engine.types import Evidence, Population, PreferenceData
 from persona_hierarchical import Hierarchical
-from persona_hierarchical.inference import KEPT
 from persona_hierarchical.lower_bound import blocks_of_users, lower_bound
 
 WIDTH = 20
@@ -280,10 +280,11 @@ def test_gradient_of_the_bound_is_its_slope():
     weight = np.ones(len(user), np.float32)
     offset = rng.normal(size=len(user)).astype(np.float32)
     latent = rng.normal(size=(len(user), 3)).astype(np.float32)
+    target = rng.choice([0.5, 1.0, 1.125], size=len(user)).astype(np.float32)
     direction = rng.normal(size=(len(user), 4)).astype(np.float32)
 
     def bound(step):
-        blocks = blocks_of_users(user, weight)
+        blocks = blocks_of_users(user, weight, target)
         for _ in range(6):  # warm starts bring the inner maximum to convergence
             result = lower_bound(
                 blocks, offset + step * direction[:, 0], latent + step * direction[:, 1:]
@@ -307,7 +308,9 @@ def test_the_bound_is_tight_for_one_latent_dimension():
     prior = np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi)
     exact = np.log((likelihood * prior).sum() * (grid[1] - grid[0]))
     user, weight = np.zeros(5, np.int64), np.ones(5, np.float32)
-    found = lower_bound(blocks_of_users(user, weight), offset, latent).per_user[0]
+    found = lower_bound(
+        blocks_of_users(user, weight, np.ones_like(weight)), offset, latent
+    ).per_user[0]
     assert exact - 0.05 < found < exact + 0.002
 
 

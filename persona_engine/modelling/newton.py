@@ -1,6 +1,6 @@
 """Gaussian posteriors of users' latent preferences, one user or many at once.
 
-Newton's method finds the mode of ``-Σ_i weight_i log(1 + exp(-(o_i + b_i·z))) - |z|²/2``, which is
+Newton's method finds the mode of ``-Σ_i weight_i · pair_loss(o_i + b_i·z) - |z|²/2``, which is
 strictly concave: the mode is unique and the order of the rows makes no difference. Laplace's
 Gaussian there (MacKay 1992) is symmetric where the posterior of a few comparisons is skewed, and
 sits too near the prior. One step towards the variational Gaussian mends that: residuals and
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_hierarchical.logistic import sigmoid
-from persona_hierarchical.lower_bound import Doubles
+from persona_engine.modelling.differences import Doubles
+from persona_engine.modelling.logistic import pair_loss, residual, sigmoid
 
 Floats = NDArray[Any]  # single or double precision
 
@@ -49,25 +49,28 @@ class Votes:
         rows: ``(n, K)`` latent differences ``b_i``.
         offset: ``(n,)`` shared part of each logit.
         weight: ``(n,)`` strengths.
+        target: ``(n,)`` shares of the preferences that go to the chosen responses.
         prior: What to start from, older comparisons folded in.
     """
 
     rows: Doubles
     offset: Doubles
     weight: Doubles
+    target: Doubles
     prior: Prior
 
     def loss(self, z: Doubles) -> float:
         """Return the negative log posterior of ``z``, up to a constant."""
-        fit = self.weight @ np.logaddexp(0.0, -(self.offset + self.rows @ z))
+        fit = self.weight @ pair_loss(self.offset + self.rows @ z, self.target)
         return float(fit + z @ (0.5 * self.prior.precision @ z - self.prior.pull))
 
     def step(self, z: Doubles, damping: Doubles | float = 1.0) -> tuple[Doubles, Doubles]:
         """Return the Newton step at ``z`` and the inverse Hessian, logits damped by ``κ``."""
-        wrong = sigmoid(-damping * (self.offset + self.rows @ z))
-        curvature = self.weight * damping * wrong * (1.0 - wrong)
+        logits = damping * (self.offset + self.rows @ z)
+        p = sigmoid(logits)
+        curvature = self.weight * damping * p * (1.0 - p)
         covariance = np.linalg.inv(self.prior.precision + (self.rows.T * curvature) @ self.rows)
-        pull = self.rows.T @ (self.weight * wrong) + self.prior.pull
+        pull = self.rows.T @ (self.weight * residual(logits, self.target)) + self.prior.pull
         return covariance @ (pull - self.prior.precision @ z), covariance
 
 
@@ -100,7 +103,9 @@ def _mode(votes: Votes, start: Doubles) -> Doubles:
     return z
 
 
-def posteriors_of_many(rows: Floats, offset: Floats, weight: Floats) -> tuple[Floats, Floats]:
+def posteriors_of_many(
+    rows: Floats, offset: Floats, weight: Floats, target: Floats
+) -> tuple[Floats, Floats]:
     """Return means ``(U, K)`` and covariances ``(U, K, K)`` of many users under ``N(0, I)``.
 
     Users lie on the last axis, so that every operation runs over all of them at once; single
@@ -110,57 +115,79 @@ def posteriors_of_many(rows: Floats, offset: Floats, weight: Floats) -> tuple[Fl
         rows: ``(n, K, U)`` latent differences, zero where padded.
         offset: ``(n, U)`` shared part of each logit.
         weight: ``(n, U)`` strengths, zero where padded.
+        target: ``(n, U)`` shares of the preferences that go to the chosen responses.
     """
-    rows32, offset32, weight32 = (each.astype(np.float32) for each in (rows, offset, weight))
+    double = _Batch(rows, offset, weight, target)
+    single = _Batch(*(each.astype(np.float32) for each in (rows, offset, weight, target)))
     start = np.zeros(rows.shape[1:], np.float32)
-    near = _modes(rows32, offset32, weight32, start, tolerance=_COARSE)
-    z = _modes(rows, offset, weight, near.astype(np.float64), tolerance=_TOLERANCE)
-    step, covariance = _variational_step(rows32, offset32, weight32, z.astype(np.float32))
+    near = _modes(single, start, tolerance=_COARSE)
+    z = _modes(double, near.astype(np.float64), tolerance=_TOLERANCE)
+    step, covariance = _variational_step(single, z.astype(np.float32))
     return np.ascontiguousarray((z + step).T), covariance
 
 
-def _variational_step(
-    rows: Floats, offset: Floats, weight: Floats, z: Floats
-) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Many users' comparisons, as `posteriors_of_many` takes them."""
+
+    rows: Floats
+    offset: Floats
+    weight: Floats
+    target: Floats
+
+    def logits(self, z: Floats) -> Floats:
+        """Return the logits ``(n, U)`` at ``z (K, U)``."""
+        result: Floats = self.offset + np.einsum("nku,ku->nu", self.rows, z)
+        return result
+
+    def gradient(self, logits: Floats, z: Floats) -> Floats:
+        """Return the gradient ``(K, U)`` of the log posterior."""
+        pull = self.weight * residual(logits, self.target)
+        result: Floats = np.einsum("nku,nu->ku", self.rows, pull) - z
+        return result
+
+    def factor(self, p: Floats, damping: Floats | float = 1.0) -> Floats:
+        """Return the lower factors ``(K, K, U)`` of the precisions."""
+        return _cholesky(self.rows, self.weight * damping * p * (1.0 - p))
+
+
+def _variational_step(batch: _Batch, z: Floats) -> tuple[Floats, Floats]:
     """Return the step from the modes ``(K, U)`` and the covariances ``(U, K, K)`` after it."""
-    logits = offset + np.einsum("nku,ku->nu", rows, z)
-    wrong = sigmoid(-logits)
-    inverse = _inverse(_cholesky(rows, weight * wrong * (1.0 - wrong)))
-    whitened = np.einsum("mku,nku->nmu", inverse, rows)
+    logits = batch.logits(z)
+    inverse = _inverse(batch.factor(sigmoid(logits)))
+    whitened = np.einsum("mku,nku->nmu", inverse, batch.rows)
     damping = 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.einsum("nmu,nmu->nu", whitened, whitened))
-    wrong = sigmoid(-damping * logits)
-    inverse = _inverse(_cholesky(rows, weight * damping * wrong * (1.0 - wrong)))
-    gradient = np.einsum("nku,nu->ku", rows, weight * wrong) - z
+    damped = damping * logits
+    inverse = _inverse(batch.factor(sigmoid(damped), damping))
     covariance = np.einsum("mku,mlu->ukl", inverse, inverse)
-    return np.einsum("ukl,lu->ku", covariance, gradient), covariance
+    return np.einsum("ukl,lu->ku", covariance, batch.gradient(damped, z)), covariance
 
 
-def _modes(rows: Floats, offset: Floats, weight: Floats, z: Floats, tolerance: float) -> Floats:
+def _modes(batch: _Batch, z: Floats, *, tolerance: float) -> Floats:
     """Return the modes ``(K, U)``, from ``z``."""
     for _ in range(_MOST_STEPS):
-        logits = offset + np.einsum("nku,ku->nu", rows, z)
-        wrong = sigmoid(-logits)  # (n, U)
-        lower = _cholesky(rows, weight * wrong * (1.0 - wrong))
-        step = _solve(lower, np.einsum("nku,nu->ku", rows, weight * wrong) - z)
+        logits = batch.logits(z)
+        step = _solve(batch.factor(sigmoid(logits)), batch.gradient(logits, z))
         if np.abs(step).max() > _FAR:
-            step *= _share(rows, logits, weight, z, step)
+            step *= _share(batch, logits, z, step)
         z = z + step
         if np.abs(step).max() < tolerance:
             break
     return z
 
 
-def _share(rows: Floats, logits: Floats, weight: Floats, z: Floats, step: Floats) -> Floats:
+def _share(batch: _Batch, logits: Floats, z: Floats, step: Floats) -> Floats:
     """Return the share of each user's step, ``(U,)``, that does not raise the loss."""
-    along = np.einsum("nku,ku->nu", rows, step)
+    along = np.einsum("nku,ku->nu", batch.rows, step)
     share = np.ones(z.shape[1], z.dtype)
 
     def loss(share: Floats) -> Floats:
-        fit = np.einsum("nu,nu->u", weight, np.logaddexp(0.0, -(logits + share * along)))
+        fit = np.einsum("nu,nu->u", batch.weight, pair_loss(logits + share * along, batch.target))
         result: Floats = fit + 0.5 * np.square(z + share * step).sum(0)
         return result
 
-    before = loss(np.zeros_like(share)) * (1.0 + 1e-6)
+    before = loss(np.zeros_like(share))
+    before += 1e-6 * np.abs(before)
     for _ in range(30):
         worse = loss(share) > before
         if not worse.any():

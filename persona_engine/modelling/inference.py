@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from persona_engine.modelling.differences import Doubles
+from persona_engine.modelling.logistic import residual, sigmoid
+from persona_engine.modelling.newton import Prior, Votes, posterior_of_one, posteriors_of_many
 from persona_engine.types import Arrays, Evidence, FloatArray, Population, Posterior
-from persona_hierarchical.logistic import sigmoid
-from persona_hierarchical.lower_bound import Doubles
-from persona_hierarchical.newton import Prior, Votes, posterior_of_one, posteriors_of_many
 
 KEPT = 512
 """Comparisons that a posterior keeps; older ones are folded into a Gaussian."""
@@ -63,16 +63,20 @@ def _infer_batch(population: Population, members: list[Evidence], size: int) -> 
     counts = np.array([len(each) for each in members])
     projected = _projected_many(members, int(counts.sum()), projection)  # (Σn, 1+K)
     strength = np.concatenate([each.weight for each in members])
+    wanted = np.concatenate([each.target for each in members])
     ends = np.cumsum(counts)
     padded = np.zeros((len(members), size, projection.shape[1]))
-    weight = np.zeros((len(members), size))
+    weight, target = np.zeros((2, len(members), size))
     owner = np.repeat(np.arange(len(members)), counts)
     place = np.arange(len(projected)) - np.repeat(ends - counts, counts)
     padded[owner, place] = projected
-    weight[owner, place] = strength
+    weight[owner, place], target[owner, place] = strength, wanted
     first = np.ascontiguousarray(padded.transpose(1, 2, 0))  # (n, 1+K, U)
     mean, covariance = posteriors_of_many(
-        first[:, 1:], np.ascontiguousarray(first[:, 0]), np.ascontiguousarray(weight.T)
+        first[:, 1:],
+        np.ascontiguousarray(first[:, 0]),
+        np.ascontiguousarray(weight.T),
+        np.ascontiguousarray(target.T),
     )
     mean, covariance = mean.astype(np.float32), covariance.astype(np.float32)
     name, version, fingerprint = (
@@ -84,7 +88,12 @@ def _infer_batch(population: Population, members: list[Evidence], size: int) -> 
     posteriors = []
     for user, (count, end) in enumerate(zip(counts.tolist(), ends.tolist(), strict=True)):
         mine = slice(end - count, end)
-        state = {"rows": rows[mine], "offset": offset[mine], "weight": strength[mine]}
+        state = {
+            "rows": rows[mine],
+            "offset": offset[mine],
+            "weight": strength[mine],
+            "target": wanted[mine],
+        }
         posteriors.append(
             Posterior(name, version, fingerprint, mean[user], covariance[user], count, state)
         )
@@ -116,6 +125,7 @@ def _projected(population: Population, evidence: Evidence) -> dict[str, FloatArr
         "rows": np.ascontiguousarray(projected[:, 1:]),
         "offset": np.ascontiguousarray(projected[:, 0]),
         "weight": np.array(evidence.weight, np.float32),
+        "target": np.array(evidence.target, np.float32),
     }
 
 
@@ -145,12 +155,13 @@ def _laplace(
     rows = state["rows"].astype(np.float64)
     offset = state["offset"].astype(np.float64)
     weight = state["weight"].astype(np.float64)
+    target = state["target"].astype(np.float64)
     prior = Prior(
         precision=np.eye(rank) + state.get("folded_precision", 0.0),
         pull=np.zeros(rank) + state.get("folded_pull", 0.0),
     )
     begin = np.zeros(rank) if start is None else start.astype(np.float64)
-    z, covariance = posterior_of_one(Votes(rows, offset, weight, prior), begin)
+    z, covariance = posterior_of_one(Votes(rows, offset, weight, target, prior), begin)
     if len(rows) <= KEPT:
         return z, covariance, dict(state)
     return z, covariance, _folded(state, z)
@@ -164,13 +175,15 @@ def _folded(state: Arrays, z: Doubles) -> dict[str, FloatArray]:
     old = slice(0, len(state["rows"]) - KEPT)
     rows = state["rows"][old].astype(np.float64)
     weight = state["weight"][old].astype(np.float64)
-    wrong = sigmoid(-(state["offset"][old] + rows @ z))
-    precision = (rows.T * (weight * wrong * (1.0 - wrong))) @ rows
-    pull = rows.T @ (weight * wrong) + precision @ z
+    logits = state["offset"][old] + rows @ z
+    p = sigmoid(logits)
+    precision = (rows.T * (weight * p * (1.0 - p))) @ rows
+    pull = rows.T @ (weight * residual(logits, state["target"][old])) + precision @ z
     return {
         "rows": state["rows"][old.stop :],
         "offset": state["offset"][old.stop :],
         "weight": state["weight"][old.stop :],
+        "target": state["target"][old.stop :],
         "folded_precision": precision + state.get("folded_precision", 0.0),
         "folded_pull": pull + state.get("folded_pull", 0.0),
     }

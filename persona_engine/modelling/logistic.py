@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from persona_engine.modelling.differences import Differences, Doubles
 from persona_engine.types import FloatArray
-from persona_hierarchical.differences import Differences, Doubles
 
 Objective = Callable[[Doubles], tuple[float, Doubles]]
 
@@ -77,19 +77,40 @@ def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.floating]:
     return half
 
 
+def pair_loss(logits: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return ``log(1 + exp(d)) - target · d``: the negative log-likelihood of soft preferences.
+
+    Its gradient is ``-residual(logits, target)`` and its curvature ``p (1 - p)``, whatever the
+    target.
+
+    Examples:
+        >>> pair_loss(np.array([0.0, 2.0]), np.array([1.0, 0.5])).round(4).tolist()
+        [0.6931, 1.1269]
+    """
+    loss: NDArray[np.floating] = np.logaddexp(0.0, -logits) + (1.0 - target) * logits
+    return loss
+
+
+def residual(logits: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return ``target - p``: what is left of each preference after its prediction."""
+    left: NDArray[np.floating] = sigmoid(-logits) - (1.0 - target)
+    return left
+
+
 def fit_ridge(
     differences: Differences, weight: FloatArray, ridge: float, *, start: Doubles | None = None
 ) -> Doubles:
-    """Return ``w (R,)`` that minimises ``Σ weight · log(1 + exp(-w·Δ)) + ridge/2 · |w|²``."""
-    rows = differences.rows
+    """Return ``w (R,)`` that minimises ``Σ weight · pair_loss(w·Δ) + ridge/2 · |w|²``."""
+    rows, target = differences.rows, differences.target
     total = float(weight.sum(dtype=np.float64))
     curvature: Doubles = np.sqrt(0.25 * total * differences.moment + ridge)
 
     def objective(scaled: Doubles) -> tuple[float, Doubles]:
         w = scaled / curvature
         logits = rows @ w.astype(np.float32)
-        loss = float(np.vdot(weight, np.logaddexp(0.0, -logits))) + 0.5 * ridge * float(w @ w)
-        pull = (weight * sigmoid(-logits)).astype(np.float32)
+        fit = float(np.vdot(weight, pair_loss(logits, target)))
+        loss = fit + 0.5 * ridge * float(w @ w)
+        pull = (weight * residual(logits, target)).astype(np.float32)
         return loss, (ridge * w - rows.T @ pull) / curvature
 
     begin = np.zeros(rows.shape[1]) if start is None else start * curvature
@@ -124,7 +145,7 @@ def held_out_loss(differences: Differences, held_out: NDArray[np.bool_], w: Doub
     logits = differences.rows[held_out] @ w.astype(np.float32)
     weight = differences.weight[held_out].astype(np.float64)
     _, user = np.unique(differences.user[held_out], return_inverse=True)
-    loss = np.bincount(user, weight * np.logaddexp(0.0, -logits))
+    loss = np.bincount(user, weight * pair_loss(logits, differences.target[held_out]))
     seen = np.bincount(user, weight)
     return float((loss[seen > 0] / seen[seen > 0]).mean())
 
@@ -149,13 +170,15 @@ def laplace_covariance(differences: Differences, w: Doubles, ridge: float) -> tu
     data analysis using generalized linear models").
     """
     rows = differences.rows
-    wrong = sigmoid(-(rows @ w.astype(np.float32)))
-    information = _gram(rows, differences.weight * wrong * (1.0 - wrong))
+    logits = rows @ w.astype(np.float32)
+    p = sigmoid(logits)
+    information = _gram(rows, differences.weight * p * (1.0 - p))
     hessian = information + ridge * np.eye(len(w))
     covariance = np.linalg.inv(hessian)
     order = np.argsort(differences.user, kind="stable")
     _, begin = np.unique(differences.user[order], return_index=True)
-    scores = np.add.reduceat((rows * (differences.weight * wrong)[:, None])[order], begin, axis=0)
+    pull = differences.weight * residual(logits, differences.target)
+    scores = np.add.reduceat((rows * pull[:, None])[order], begin, axis=0)
     spread = float(np.einsum("ur,rs,us->", scores, covariance, scores, optimize=True))
     expected = float(np.einsum("rs,sr->", covariance, information))
     return 0.5 * (covariance + covariance.T), max(1.0, spread / max(expected, 1e-12))

@@ -27,6 +27,7 @@ class Differences:
     Args:
         rows: ``(N, R)`` float32 differences.
         weight: ``(N,)`` strength of each comparison.
+        target: ``(N,)`` share of each preference that goes to the chosen response.
         user: ``(N,)`` user of each row.
         moment: ``(R,)`` weighted second moment of each axis, descending.
         axes: ``(D, R)`` maps weights of the axes to weights of the raw features.
@@ -35,6 +36,7 @@ class Differences:
 
     rows: FloatArray
     weight: FloatArray
+    target: FloatArray
     user: NDArray[np.int64]
     moment: Doubles
     axes: Doubles
@@ -61,6 +63,7 @@ def principal_differences(data: PreferenceData, *, keep: float) -> Differences:
     return Differences(
         rows=standard @ axes.astype(np.float32),
         weight=data.weight,
+        target=data.target,
         user=data.user,
         moment=moment,
         axes=axes * inverse_scale[:, None],

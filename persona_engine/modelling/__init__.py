@@ -1,0 +1,42 @@
+"""What reward models have in common: the likelihood of comparisons, and how it is fitted.
+
+Public to plugins. Every likelihood here takes a strength and a soft target for each comparison, so
+that a plugin built on it handles ties, label noise and weighted sources without a line of its own.
+"""
+
+from persona_engine.modelling.checks import require_fit, require_width
+from persona_engine.modelling.differences import Differences, Doubles, principal_differences
+from persona_engine.modelling.labels import with_label_noise
+from persona_engine.modelling.linear_latent import LinearLatentModel
+from persona_engine.modelling.logistic import (
+    RIDGES,
+    choose_ridge,
+    fit_ridge,
+    folds_of_users,
+    held_out_loss,
+    laplace_covariance,
+    minimise,
+    pair_loss,
+    residual,
+    sigmoid,
+)
+
+__all__ = [
+    "RIDGES",
+    "Differences",
+    "Doubles",
+    "LinearLatentModel",
+    "choose_ridge",
+    "fit_ridge",
+    "folds_of_users",
+    "held_out_loss",
+    "laplace_covariance",
+    "minimise",
+    "pair_loss",
+    "principal_differences",
+    "require_fit",
+    "require_width",
+    "residual",
+    "sigmoid",
+    "with_label_noise",
+]
