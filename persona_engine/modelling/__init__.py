@@ -20,12 +20,15 @@ from persona_engine.modelling.logistic import (
     residual,
     sigmoid,
 )
+from persona_engine.modelling.training import Schedule, Trained, train
 
 __all__ = [
     "RIDGES",
     "Differences",
     "Doubles",
     "LinearLatentModel",
+    "Schedule",
+    "Trained",
     "choose_ridge",
     "fit_ridge",
     "folds_of_users",
@@ -38,5 +41,6 @@ __all__ = [
     "require_width",
     "residual",
     "sigmoid",
+    "train",
     "with_label_noise",
 ]

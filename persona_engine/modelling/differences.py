@@ -42,6 +42,11 @@ class Differences:
     axes: Doubles
     centre: FloatArray
 
+    def project(self, responses: FloatArray) -> FloatArray:
+        """Return responses ``(B, D)`` in the principal axes, ``(B, R)``, the mean response at 0."""
+        projected: FloatArray = (responses - self.centre) @ self.axes.astype(np.float32)
+        return projected
+
 
 def principal_differences(data: PreferenceData, *, keep: float) -> Differences:
     """Return the differences on as many axes as hold the share ``keep`` of their second moment.

@@ -6,7 +6,7 @@ import pytest
 from persona_bradley_terry import BradleyTerry
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import RewardModel
-from persona_engine.modelling import pair_loss, residual, sigmoid, with_label_noise
+from persona_engine.modelling import Schedule, pair_loss, residual, sigmoid, train, with_label_noise
 from persona_engine.types import Evidence, PreferenceData
 from persona_hierarchical import Hierarchical
 
@@ -142,3 +142,44 @@ def test_impossible_targets_are_refused(target: float) -> None:
     one = np.ones((1, 2), np.float32)
     with pytest.raises(InvalidInputError, match="targets"):
         Evidence(one, one, target=np.float32([target]))
+
+
+def test_training_keeps_what_does_best_on_held_out_data() -> None:
+    trained = train(
+        {"x": np.zeros(1, np.float32)},
+        lambda at, rows: ((at["x"] - 2.0) ** 2).sum(),
+        items=4,
+        schedule=Schedule(400, 0.05, batch=2, every=5, patience=3),
+        rng=np.random.default_rng(0),
+        held_out_loss=lambda at: float((at["x"] - 1.0).square().sum()),
+    )
+    assert trained.parameters["x"][0] == pytest.approx(1.0, abs=0.2)
+    assert 0 < trained.steps < 400
+
+
+def test_batches_cover_all_items_before_one_comes_again() -> None:
+    seen: list[int] = []
+
+    def loss(at, rows):
+        seen.extend(rows.tolist())
+        return at["x"].sum()
+
+    train(
+        {"x": np.zeros(1, np.float32)},
+        loss,
+        items=7,
+        schedule=Schedule(7, 0.1, batch=3),
+        rng=np.random.default_rng(0),
+    )
+    assert sorted(seen) == sorted(list(range(7)) * 3)
+
+
+def test_training_on_nothing_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="nothing to train on"):
+        train(
+            {},
+            lambda at, rows: None,
+            items=0,
+            schedule=Schedule(1, 0.1),
+            rng=np.random.default_rng(0),
+        )
