@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.store import check_json
+from persona_engine.types import Conversation
 
 _ROLES = ("system", "user", "assistant", "tool")
 LONGEST_MESSAGE = 1_000_000
@@ -42,3 +43,14 @@ def check_conversation(messages: object) -> None:
                 remedy="shorten it",
             )
         check_json(where, message)
+
+
+def last_request(conversation: Conversation) -> str:
+    """Return what the user said last, or nothing.
+
+    Examples:
+        >>> last_request([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "?"}])
+        'Hi'
+    """
+    said = (each["content"] for each in reversed(conversation) if each["role"] == "user")
+    return next(said, "")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.interfaces import Progress, RewardModel, no_progress
+from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
-from persona_engine.types import Comparison, IntArray, Population, PreferenceData
+from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
 
 LEAST_USERS = 10
 LEAST_COMPARISONS = 50
@@ -118,25 +118,28 @@ def load_preferences(
             remedy="collect or import more (`persona import FILE.jsonl`), or use `persona fit "
             "--default`, which needs none",
         )
-    chosen, rejected, weight = _encode(learner, tenant, events, progress)
+    evidence = _encode(learner, tenant, events, progress)
     return tuple(users), PreferenceData(
-        chosen, rejected, np.array(rows, np.int64), learner.features.encoder.fingerprint, weight
+        evidence.chosen,
+        evidence.rejected,
+        np.array(rows, np.int64),
+        learner.features.encoder.fingerprint,
+        evidence.weight,
+        evidence.prompt,
+        evidence.texts,
+        evidence.target,
     )
 
 
 def _encode(
     learner: Learner, tenant: str, events: Sequence[Comparison], progress: Progress
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Evidence:
     parts = []
     for start in range(0, len(events), _ENCODED_AT_ONCE):
         progress("reading comparisons", start, len(events))
         parts.append(learner.evidence(tenant, events[start : start + _ENCODED_AT_ONCE]))
     progress("reading comparisons", len(events), len(events))
-    return (
-        np.concatenate([each.chosen for each in parts]),
-        np.concatenate([each.rejected for each in parts]),
-        np.concatenate([each.weight for each in parts]),
-    )
+    return Evidence.joined(parts)
 
 
 def _few_shot_accuracy(
@@ -151,6 +154,7 @@ def _few_shot_accuracy(
         support = min(_MOST_SUPPORT, len(evidence) // 2)
         posterior = model.infer(population, evidence.take(range(support)))
         later = evidence.take(range(support, len(evidence)))
-        logit = model.logit(population, posterior, later.chosen, later.rejected)
+        asked = given(Context(later.prompt, later.texts) if model.reads else None)
+        logit = model.logit(population, posterior, later.chosen, later.rejected, **asked)
         shares.append(float(np.mean(np.where(logit.mean == 0, 0.5, logit.mean > 0))))
     return float(np.mean(shares)) if shares else 0.5

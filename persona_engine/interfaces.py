@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from persona_engine.types import (
+    Context,
     Conversation,
     DecodingRequest,
     Evidence,
@@ -67,11 +68,15 @@ class RewardModel(ABC):
         personal: False for a method that predicts the same for every user; the conformance kit then
             leaves out what only a personal method can pass.
         exact_update: False for a method whose `update` only approximates `infer` on everything.
+        reads: What of a `Context`, and of ``prompt`` and ``texts`` in the data, the method makes
+            use of besides features; it is given nothing else, and must do without when it is given
+            nothing.
     """
 
     name: str
     personal: bool = True
     exact_update: bool = True
+    reads: frozenset[Literal["prompt", "texts"]] = frozenset()
 
     @abstractmethod
     def fit(
@@ -100,13 +105,24 @@ class RewardModel(ABC):
 
     @abstractmethod
     def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         """Return the rewards of responses ``(B, D)`` for ``U`` users, each ``(U, B)``."""
 
     @abstractmethod
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         """Return the log-odds that ``a`` is preferred to ``b``, both ``(B, D)``, row by row.
 
@@ -117,6 +133,14 @@ class RewardModel(ABC):
     @abstractmethod
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return the user's preference embedding, ``(k,)``: near users prefer alike."""
+
+
+def given(context: Context | None) -> dict[str, Context]:
+    """Return the keyword arguments that hand a context to `RewardModel.score` and ``logit``.
+
+    None gives none, so that models that read features only need not know what a context is.
+    """
+    return {} if context is None else {"context": context}
 
 
 @runtime_checkable
@@ -173,6 +197,14 @@ class Reward(Protocol):
 
     def logit(self, a: FloatArray, b: FloatArray) -> Score:
         """Return log-odds ``(B,)`` that ``a`` is preferred to ``b``, row by row."""
+
+
+@runtime_checkable
+class TextReward(Reward, Protocol):
+    """The reward of a model that reads words; `persona_engine.ranking` asks it for its features."""
+
+    def of_texts(self, texts: Sequence[str], features: FloatArray) -> tuple[FloatArray, Reward]:
+        """Return stand-in features of ``B`` texts, and a reward that knows them."""
 
 
 class Decoder(Protocol):

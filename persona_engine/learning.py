@@ -6,49 +6,29 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from persona_engine.belief import Belief, bind
 from persona_engine.errors import ArtefactError, ConflictError, MissingExtraError, WeightsError
 from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.interfaces import RewardModel
 from persona_engine.store import Fold, NewComparison, Store, UserStore, check_comparison
 from persona_engine.types import (
     Comparison,
+    Context,
+    Conversation,
     Evidence,
     FloatArray,
     PairText,
     Population,
     Posterior,
     Scope,
-    Score,
 )
 
 logger = logging.getLogger("persona_engine.learning")
 
 _ATTEMPTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """A user's posterior with the model and population that it stands on.
-
-    This is the `persona_engine.interfaces.Reward` that decoders and rankings call.
-    """
-
-    model: RewardModel
-    population: Population
-    posterior: Posterior
-
-    def score(self, features: FloatArray) -> Score:
-        """Return rewards ``(B,)`` of features ``(B, D)``."""
-        scores = self.model.score(self.population, [self.posterior], features)  # (1, B)
-        return Score(scores.mean[0], scores.std[0])
-
-    def logit(self, a: FloatArray, b: FloatArray) -> Score:
-        """Return log-odds ``(B,)`` that ``a`` is preferred to ``b``, row by row."""
-        return self.model.logit(self.population, self.posterior, a, b)
 
 
 class Learner:
@@ -64,6 +44,7 @@ class Learner:
         shipped: Returns the population that comes with the package for the model and feature
             space, or None; used by tenants that have published none.
         refresh_seconds: How long a published population may be remembered.
+        context: What models of texts need beside the texts.
     """
 
     def __init__(
@@ -74,12 +55,14 @@ class Learner:
         *,
         shipped: Callable[[], Population | None],
         refresh_seconds: float = 1.0,
+        context: Context | None = None,
     ) -> None:
         self.store = store
         self.model = model
         self.features = features
         self._shipped = shipped
         self._refresh_seconds = refresh_seconds
+        self._context = context or Context()
         self._populations: dict[str, tuple[float, Population]] = {}
         self._guard = threading.Lock()
 
@@ -107,12 +90,24 @@ class Learner:
         with self._guard:
             self._populations.pop(tenant, None)
 
-    def belief(self, scope: Scope) -> Belief | None:
-        """Return what is believed about a user now, or None without a population."""
+    def belief(self, scope: Scope, *, prompt: Conversation | str | None = None) -> Belief | None:
+        """Return what is believed about a user now, or None without a population.
+
+        Args:
+            scope: The user.
+            prompt: What replies are to be judged for, where the model cares.
+        """
         population = self.population(scope.tenant)
         if population is None:
             return None
-        return Belief(self.model, population, self._posterior(scope, population))
+        return bind(
+            self.model,
+            population,
+            self._posterior(scope, population),
+            prompt=prompt,
+            encode=lambda words: self.features.get(scope.tenant, [Text(words)], keep=False)[0],
+            context=self._context,
+        )
 
     def record(
         self, scope: Scope, new: Sequence[NewComparison], *, key: str | None = None
@@ -148,8 +143,17 @@ class Learner:
             features[0::2],
             features[1::2],
             np.array([event.weight for event in events], np.float32),
+            prompt=self._prompts(tenant, events) if "prompt" in self.model.reads else None,
             texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
         )
+
+    def _prompts(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> FloatArray:
+        """Return features ``(n, D)`` of the prompts, zero where there is none."""
+        features = np.zeros((len(events), self.features.width), np.float32)
+        asked = [row for row, event in enumerate(events) if event.prompt.strip()]
+        if asked:
+            features[asked] = self.features.get(tenant, [Text(events[row].prompt) for row in asked])
+        return features
 
     def _current(self, tenant: str, held: Population | None) -> Population | None:
         rows = self.store.tenant(tenant)

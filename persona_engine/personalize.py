@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from persona_engine.belief import Belief
 from persona_engine.conversation import check_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.instructions import AppliedInstructions, apply_instructions, in_force
 from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
-from persona_engine.learning import Belief, Learner
+from persona_engine.learning import Learner
 from persona_engine.ranking import rank_candidates
 from persona_engine.store import Clock, Store, check_text
 from persona_engine.types import (
@@ -146,7 +147,7 @@ class Personalizer:
             check_conversation(prompt)
         for each in responses:
             check_response(each)
-        belief = self._learner.belief(scope)
+        belief = self._learner.belief(scope, prompt=prompt)
         if belief is None:
             return _as_given(responses, "no population is published for this feature space")
         texts = [Text(each, prompt) for each in responses]
@@ -163,7 +164,7 @@ class Personalizer:
                 Candidate(responses[i], verdict.rewards[i], verdict.spreads[i], tokens=0)
                 for i in order
             ),
-            confidence=_confidence(belief, features[list(order)]),
+            confidence=verdict.confidence,
             personalized=known,
             reason=(
                 f"by a posterior over {belief.posterior.count} comparisons"
@@ -190,7 +191,7 @@ class Personalizer:
         if order.personal:
             applied = self._apply(scope, messages, watch)
             with watch.step("posterior"):
-                belief = self._useful_belief(scope, skipped)
+                belief = self._useful_belief(scope, messages, skipped)
         else:
             skipped.append("everything personal: the base reply was asked for")
         request = DecodingRequest(applied.messages, order.sampling, order.candidates, order.seed)
@@ -232,8 +233,10 @@ class Personalizer:
         )
         return request, sentences.get(scope.tenant, [Text(each.text) for each in active])
 
-    def _useful_belief(self, scope: Scope, skipped: list[str]) -> Belief | None:
-        belief = self._learner.belief(scope)
+    def _useful_belief(
+        self, scope: Scope, messages: Conversation, skipped: list[str]
+    ) -> Belief | None:
+        belief = self._learner.belief(scope, prompt=messages)
         if belief is None:
             skipped.append("the reward: no population is published for this feature space")
             return None
@@ -279,12 +282,6 @@ def _as_given(responses: Sequence[str], reason: str) -> Ranking:
         personalized=False,
         reason=reason,
     )
-
-
-def _confidence(belief: Belief, features: np.ndarray) -> float | None:
-    if len(features) < 2:
-        return None
-    return float(belief.logit(features[:1], features[1:2]).probability()[0])
 
 
 def finished(trace: Trace, step: Step) -> Trace:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from persona_engine.errors import PluginError
-from persona_engine.interfaces import Reward
+from persona_engine.interfaces import Reward, TextReward
 from persona_engine.types import FloatArray
 
 
@@ -56,6 +56,8 @@ def rank_candidates(
     scored = [i for i in everyone if texts[i].strip()]
     if not scored:
         return Verdict(everyone, False, None, "every candidate is blank")
+    if isinstance(reward, TextReward):
+        features, reward = reward.of_texts(texts, features)
     rewards, spreads = _relative_rewards(features[scored], reward)
     best_first = [scored[i] for i in np.argsort(-rewards, kind="stable")]
     first, decided, reason = _choose(best_first, features, reward, min_confidence)

@@ -9,7 +9,7 @@ import numpy as np
 from persona_engine.interfaces import RewardModel
 from persona_engine.modelling.checks import require_fit, require_width
 from persona_engine.modelling.inference import infer_batches, infer_one, update_one
-from persona_engine.types import Evidence, FloatArray, Population, Posterior, Score
+from persona_engine.types import Context, Evidence, FloatArray, Population, Posterior, Score
 
 
 class LinearLatentModel(RewardModel):
@@ -54,7 +54,12 @@ class LinearLatentModel(RewardModel):
         return update_one(population, posterior, evidence)
 
     def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
 
@@ -70,7 +75,13 @@ class LinearLatentModel(RewardModel):
         return _project(population, mean, covariance.reshape(len(posteriors), rank, rank), features)
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
         posterior.require(population)

@@ -25,17 +25,21 @@ from persona_engine.types.chat import (
     Taste,
     Trace,
 )
-from persona_engine.types.generation import DecodingRequest, Generation, Sampling, StepResult
-from persona_engine.types.preference import (
-    Arrays,
+from persona_engine.types.evidence import (
     Evidence,
     FloatArray,
     IntArray,
-    Json,
     PairText,
+    PreferenceData,
+)
+from persona_engine.types.generation import DecodingRequest, Generation, Sampling, StepResult
+from persona_engine.types.preference import (
+    Arrays,
+    Context,
+    Json,
+    LogLikelihood,
     Population,
     Posterior,
-    PreferenceData,
     Score,
 )
 
@@ -43,6 +47,7 @@ __all__ = [
     "Arrays",
     "Candidate",
     "Comparison",
+    "Context",
     "Conversation",
     "DecodingRequest",
     "Evidence",
@@ -54,6 +59,7 @@ __all__ = [
     "InstructionStatus",
     "IntArray",
     "Json",
+    "LogLikelihood",
     "Message",
     "Neighbour",
     "PairText",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.types.chat import Candidate, Conversation
-from persona_engine.types.preference import FloatArray
+from persona_engine.types.evidence import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

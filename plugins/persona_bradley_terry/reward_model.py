@@ -18,6 +18,7 @@ from persona_engine.modelling import (
     require_width,
 )
 from persona_engine.types import (
+    Context,
     Evidence,
     FloatArray,
     Population,
@@ -128,7 +129,12 @@ class BradleyTerry(RewardModel):
         return _posterior(population, posterior.count + len(evidence))
 
     def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         """Return the rewards of responses ``(B, D)``, equal for all ``U`` users, ``(U, B)``."""
         for posterior in posteriors:
@@ -139,7 +145,13 @@ class BradleyTerry(RewardModel):
         return Score(np.broadcast_to(shared.mean, shape), np.broadcast_to(shared.std, shape))
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         """Return the log-odds ``w·(a - b)`` and their spread ``√((a-b)ᵀ C (a-b))``, ``(B,)``."""
         posterior.require(population)

@@ -8,26 +8,39 @@ from dataclasses import replace
 
 import numpy as np
 
+from persona_engine.interfaces import given
 from persona_engine.testing.mutants.wrapper import Unchanged
-from persona_engine.types import FloatArray, Population, Posterior, Score
+from persona_engine.types import Context, FloatArray, Population, Posterior, Score
 
 
 class FlipsTheSign(Unchanged):
     """Prefers what the user rejects."""
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        return self.inner.logit(population, posterior, b, a)
+        return self.inner.logit(population, posterior, b, a, **given(context))
 
 
 class FavoursTheFirst(Unchanged):
     """Leans to the reply that is named first."""
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        right = self.inner.logit(population, posterior, a, b)
+        right = self.inner.logit(population, posterior, a, b, **given(context))
         return Score(right.mean + np.float32(0.3), right.std)
 
 
@@ -35,9 +48,15 @@ class AddsSpreads(Unchanged):
     """Adds the spreads of two replies as if they were independent."""
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        mean = self.inner.logit(population, posterior, a, b).mean
+        mean = self.inner.logit(population, posterior, a, b, **given(context)).mean
         apart = [self.inner.score(population, [posterior], each).std[0] for each in (a, b)]
         return Score(mean, np.hypot(*apart))
 
@@ -46,9 +65,14 @@ class ScoresOnAnotherScale(Unchanged):
     """Squashes scores but not logits."""
 
     def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        right = self.inner.score(population, posteriors, responses)
+        right = self.inner.score(population, posteriors, responses, **given(context))
         return Score(np.tanh(right.mean), right.std)
 
 
@@ -56,9 +80,15 @@ class AnswersInDoubles(Unchanged):
     """Returns float64."""
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        right = self.inner.logit(population, posterior, a, b)
+        right = self.inner.logit(population, posterior, a, b, **given(context))
         return Score(right.mean.astype(np.float64), right.std)
 
 
@@ -66,10 +96,16 @@ class AcceptsForeigners(Unchanged):
     """Takes a posterior of any population for one of this."""
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
         adopted = replace(posterior, population=population.version)
-        return self.inner.logit(population, adopted, a, b)
+        return self.inner.logit(population, adopted, a, b, **given(context))
 
 
 class EmbedsAllAlike(Unchanged):

@@ -8,16 +8,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from persona_engine.interfaces import Progress, RewardModel, no_progress
+from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.testing.mutants.wrapper import Unchanged
-from persona_engine.types import Evidence, FloatArray, Population, Posterior, PreferenceData, Score
+from persona_engine.types import (
+    Context,
+    Evidence,
+    FloatArray,
+    Population,
+    Posterior,
+    PreferenceData,
+    Score,
+)
 
 
 class LeaksBetweenUsers(Unchanged):
     """Infers each user from all who stand before in the list."""
 
     def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
-        joined = [_join(*evidence[: n + 1]) for n in range(len(evidence))]
+        joined = [Evidence.joined(evidence[: n + 1]) for n in range(len(evidence))]
         return [self.infer(population, each) for each in joined]
 
 
@@ -28,7 +36,7 @@ class PadsWithTheNextUser(Unchanged):
         longest = max((len(each) for each in evidence), default=0)
         following = [*evidence[1:], *evidence[:1]]
         padded = [
-            _join(mine, other.take(np.arange(min(len(other), longest - len(mine)))))
+            Evidence.joined([mine, other.take(np.arange(min(len(other), longest - len(mine))))])
             for mine, other in zip(evidence, following, strict=True)
         ]
         return [
@@ -41,9 +49,14 @@ class ScoresTheAverageUser(Unchanged):
     """Gives everybody the mean reward of all."""
 
     def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        right = self.inner.score(population, posteriors, responses)
+        right = self.inner.score(population, posteriors, responses, **given(context))
         mean = np.broadcast_to(right.mean.mean(0), right.mean.shape)
         return Score(np.ascontiguousarray(mean), right.std)
 
@@ -55,7 +68,9 @@ class RemembersTheLastUser(Unchanged):
 
     def infer(self, population: Population, evidence: Evidence) -> Posterior:
         before, self.last = self.last, evidence
-        both = evidence if before is None or not len(evidence) else _join(evidence, before)
+        both = (
+            evidence if before is None or not len(evidence) else Evidence.joined([evidence, before])
+        )
         return replace(self.inner.infer(population, both), count=len(evidence))
 
 
@@ -172,11 +187,3 @@ class BreaksOnLittle(Unchanged):
     ) -> Population:
         1 / (len(data.users) - 1)
         return self.inner.fit(data, rng=rng, progress=progress)
-
-
-def _join(*parts: Evidence) -> Evidence:
-    return Evidence(
-        np.concatenate([each.chosen for each in parts]),
-        np.concatenate([each.rejected for each in parts]),
-        np.concatenate([each.weight for each in parts]),
-    )

@@ -6,8 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.types import Evidence, FloatArray, Population, Posterior, PreferenceData, Score
+from persona_engine.interfaces import Progress, RewardModel, given, no_progress
+from persona_engine.types import (
+    Context,
+    Evidence,
+    FloatArray,
+    Population,
+    Posterior,
+    PreferenceData,
+    Score,
+)
 
 
 class Unchanged(RewardModel):
@@ -21,6 +29,7 @@ class Unchanged(RewardModel):
         self.name = inner.name
         self.personal = inner.personal
         self.exact_update = inner.exact_update
+        self.reads = inner.reads
 
     def fit(
         self, data: PreferenceData, *, rng: np.random.Generator, progress: Progress = no_progress
@@ -34,14 +43,25 @@ class Unchanged(RewardModel):
         return self.inner.update(population, posterior, evidence)
 
     def score(
-        self, population: Population, posteriors: Sequence[Posterior], responses: FloatArray
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        return self.inner.score(population, posteriors, responses)
+        return self.inner.score(population, posteriors, responses, **given(context))
 
     def logit(
-        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
     ) -> Score:
-        return self.inner.logit(population, posterior, a, b)
+        return self.inner.logit(population, posterior, a, b, **given(context))
 
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         return self.inner.embed(population, posterior)
