@@ -1,5 +1,11 @@
 """Onboarding: the question bank, which question to ask next, and the default population."""
 
+from persona_engine.onboarding.attributes import (
+    Attribute,
+    Attributes,
+    bank_attributes,
+    read_attributes,
+)
 from persona_engine.onboarding.bank import (
     STYLES,
     Style,
@@ -21,10 +27,13 @@ from persona_engine.onboarding.tastes import tastes
 
 __all__ = [
     "STYLES",
+    "Attribute",
+    "Attributes",
     "BankFeatures",
     "Crowd",
     "DefaultPopulation",
     "Style",
+    "bank_attributes",
     "bank_hash",
     "content_key",
     "encode_bank",
@@ -35,6 +44,7 @@ __all__ = [
     "next_question",
     "question",
     "question_bank",
+    "read_attributes",
     "replies",
     "tastes",
     "write",

@@ -25,11 +25,15 @@ class Style:
         name: Stable name, as in `Question.style`.
         low: The low pole in words.
         high: The high pole in words.
+        low_words: Further words for the low pole.
+        high_words: Further words for the high pole.
     """
 
     name: str
     low: str
     high: str
+    low_words: tuple[str, ...] = ()
+    high_words: tuple[str, ...] = ()
 
 
 STYLES: Mapping[str, Style] = MappingProxyType(
@@ -37,21 +41,27 @@ STYLES: Mapping[str, Style] = MappingProxyType(
         style.name: style
         for style in (
             Style("bottom_line", "reasons first", "bottom line first"),
-            Style("directness", "diplomatic", "blunt"),
-            Style("emoji", "no emoji", "emoji"),
-            Style("examples", "general principles", "concrete examples"),
-            Style("figurative", "literal", "analogies"),
-            Style("formality", "casual", "formal"),
-            Style("hedging", "definite", "cautious"),
-            Style("humour", "serious", "humorous"),
-            Style("initiative", "only what was asked", "suggests next steps"),
-            Style("length", "concise", "detailed"),
-            Style("narrative", "plain facts", "told as a story"),
-            Style("perspective", "what to do", "why it is so"),
+            Style("directness", "diplomatic", "blunt", ("tactful",), ("direct",)),
+            Style("emoji", "no emoji", "emoji", (), ("emojis",)),
+            Style("examples", "general principles", "concrete examples", ("abstract",)),
+            Style("figurative", "literal", "analogies", (), ("metaphors",)),
+            Style("formality", "casual", "formal", ("informal",)),
+            Style("hedging", "definite", "cautious", ("confident",)),
+            Style("humour", "serious", "humorous", (), ("humor", "funny", "playful")),
+            Style("initiative", "only what was asked", "suggests next steps", (), ("proactive",)),
+            Style("length", "concise", "detailed", ("brief", "short"), ("long", "thorough")),
+            Style("narrative", "plain facts", "told as a story", ("factual",), ("story",)),
+            Style("perspective", "what to do", "why it is so", ("practical",)),
             Style("questions", "assumes and answers", "asks back"),
-            Style("structure", "flowing prose", "lists and steps"),
-            Style("technical_depth", "plain words", "technical"),
-            Style("warmth", "matter-of-fact", "warm"),
+            Style(
+                "structure",
+                "flowing prose",
+                "lists and steps",
+                ("prose",),
+                ("lists", "bullets", "steps"),
+            ),
+            Style("technical_depth", "plain words", "technical", ("plain", "simple")),
+            Style("warmth", "matter-of-fact", "warm", (), ("friendly",)),
         )
     }
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.store import events, instructions, replies
+from persona_engine.store import events, instructions, replies, steering
 from persona_engine.store.clock import to_micros
 from persona_engine.store.records import NewComparison
 from persona_engine.store.validate import check_name, check_number
@@ -40,6 +40,7 @@ def read_document(document: Mapping[str, Any], scope: Scope) -> dict[str, Rows]:
         "comparison": _section(document, "comparisons", scope, _comparison),
         "rating": _section(document, "ratings", scope, _rating),
         "instruction": _section(document, "instructions", scope, _instruction),
+        "steering": _section(document, "steering", scope, _steering, key="attribute"),
     }
     _check_replies(rows)
     return rows
@@ -50,6 +51,8 @@ def _section(
     name: str,
     scope: Scope,
     read: Callable[[Scope, Mapping[str, Any]], dict[str, Any]],
+    *,
+    key: str = "id",
 ) -> Rows:
     items = document.get(name, [])
     if not isinstance(items, list):
@@ -57,9 +60,9 @@ def _section(
     rows: dict[str, dict[str, Any]] = {}
     for position, item in enumerate(items):
         row = _item(scope, item, read, f"{name}[{position}]")
-        if row["id"] in rows:
-            raise InvalidInputError(f"{name}[{position}]: id {row['id']!r} occurs twice")
-        rows[row["id"]] = row
+        if row[key] in rows:
+            raise InvalidInputError(f"{name}[{position}]: {key} {row[key]!r} occurs twice")
+        rows[row[key]] = row
     return list(rows.values())
 
 
@@ -153,6 +156,13 @@ def _instruction(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
     )
     instructions.check_instruction(instruction)
     return instructions.row_of(scope, instruction)
+
+
+def _steering(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
+    attribute, strength = item["attribute"], item["strength"]
+    steering.check(attribute, strength)
+    now = to_micros(_moment("created_at", item["created_at"]))
+    return steering.row_of(scope, attribute, strength, now)
 
 
 def _head(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:

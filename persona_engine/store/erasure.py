@@ -20,6 +20,7 @@ _CHILDREN_FIRST = (
     schema.comparison,
     schema.reply,
     schema.instruction,
+    schema.steering,
     schema.posterior,
     schema.population_user,
     schema.adapter_user,

@@ -18,7 +18,13 @@ from persona_engine.types import Scope
 
 _TIMES = ("created_at", "updated_at", "valid_from", "valid_until")
 _INTERNAL = ("tenant", "user", "sequence", "stamp")
-_RESTORED = (schema.reply, schema.comparison, schema.rating, schema.instruction)
+_RESTORED = (
+    schema.reply,
+    schema.comparison,
+    schema.rating,
+    schema.instruction,
+    schema.steering,
+)
 
 
 def _of_user(table: Table) -> Select[*tuple[Any, ...]]:
@@ -39,6 +45,7 @@ _SELECTS = {
     "comparisons": _of_user(schema.comparison),
     "ratings": _of_user(schema.rating),
     "instructions": _of_user(schema.instruction),
+    "steering": _of_user(schema.steering),
     "posteriors": _of_user(schema.posterior),
     "populations": _of_user(schema.population_user),
     "adapters": _of_user(schema.adapter_user),
@@ -115,15 +122,16 @@ def _missing(
     connection: Connection, scope: Scope, name: str, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     key = {"in_tenant": scope.tenant, "of_user": scope.user}
-    found = {row.id: row._mapping for row in connection.execute(_EXISTING[name], key)}
+    names = "attribute" if name == schema.steering.name else "id"
+    found = {row._mapping[names]: row._mapping for row in connection.execute(_EXISTING[name], key)}
     new = []
     for row in rows:
-        stored = found.get(row["id"])
+        stored = found.get(row[names])
         if stored is None:
             new.append(row)
         elif any(stored[column] != value for column, value in row.items() if column != "status"):
             raise ConflictError(
-                f"{name} {row['id']!r} is stored already, with other content",
+                f"{name} {row[names]!r} is stored already, with other content",
                 remedy="export the user first, forget them, then import",
             )
     return new

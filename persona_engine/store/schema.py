@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that builds these tables."""
 
 NAME_LENGTH = 256
@@ -166,6 +166,16 @@ instruction = Table(
     Column("scope", Text, nullable=False),
     Column("text", Text, nullable=False),
     UniqueConstraint("tenant", "user", "id"),
+    _of_user(),
+)
+
+steering = Table(
+    "steering",
+    metadata,
+    *_names("tenant", "user", "attribute"),
+    Column("strength", Double, nullable=False),
+    _time("created_at"),
+    PrimaryKeyConstraint("tenant", "user", "attribute"),
     _of_user(),
 )
 

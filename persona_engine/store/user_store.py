@@ -8,7 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from persona_engine.store import audit, erasure, events, instructions, portable, posteriors, replies
+from persona_engine.store import (
+    audit,
+    erasure,
+    events,
+    instructions,
+    portable,
+    posteriors,
+    replies,
+    steering,
+)
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
 from persona_engine.store.records import Fold, ForgottenRows, NewComparison, StoredReply
@@ -106,6 +115,18 @@ class UserStore:
     def drop_posterior(self, reward_model: str, population: str) -> None:
         """Delete a posterior, such as a damaged one; it can be built again from the events."""
         posteriors.drop(self._database, self.scope, reward_model, population)
+
+    def steering(self) -> dict[str, float]:
+        """Return the strength of each attribute that the user set by hand."""
+        return steering.load(self._database, self.scope)
+
+    def steer(self, strengths: Mapping[str, float]) -> dict[str, float]:
+        """Set strengths by attribute, all or none; 0 removes one. Return what is set then.
+
+        Raises:
+            InvalidInputError: An attribute is no name, or a strength no number from -10 to 10.
+        """
+        return steering.change(self._database, self.scope, strengths, now=self._now())
 
     def add_instruction(self, instruction: Instruction) -> None:
         """Store a new instruction.

@@ -55,23 +55,37 @@ def fill(store: Store, user: UserStore) -> None:
     user.rate("r1", 0.5)
     user.add_instruction(instruction("i1"))
     user.replace_instruction("i1", instruction("i2"))
+    user.steer({"length": -1.0})
     user.audit("import", {"rows": 1})
 
 
 def test_export_is_json_and_restores_into_another_user(store: Store) -> None:
     fill(store, alice(store))
     document = json.loads(json.dumps(alice(store).export()))
-    assert bob(store).restore(document) == 6
+    assert bob(store).restore(document) == 7
     assert bob(store).restore(document) == 0
     assert bob(store).comparisons() == alice(store).comparisons()
     assert bob(store).instructions() == alice(store).instructions()
     assert bob(store).reply("r1") == alice(store).reply("r1")
     assert bob(store).posterior("hierarchical", "v1") is None
-    sections = ("comparisons", "instructions", "ratings", "replies")
+    assert bob(store).steering() == {"length": -1.0}
+    sections = ("comparisons", "instructions", "ratings", "replies", "steering")
     again = bob(store).export()
     assert {name: again[name] for name in sections} == {name: document[name] for name in sections}
     assert len(document["posteriors"]) == 1
     assert len(document["audit_events"]) == 1
+
+
+def test_steering_is_set_and_taken_back_by_attribute(store: Store) -> None:
+    user = alice(store)
+    assert user.steer({"length": -1.0, "humour": 0.5}) == {"humour": 0.5, "length": -1.0}
+    assert user.steer({"length": 0.0, "warmth": 2}) == {"humour": 0.5, "warmth": 2.0}
+    assert user.steering() == {"humour": 0.5, "warmth": 2.0}
+    assert bob(store).steering() == {}
+    for bad in ({"humour": 0.0, "warmth": 11}, {"humour": 0.0, "": 1}, {"humour": float("nan")}):
+        with pytest.raises(InvalidInputError):
+            user.steer(bad)
+    assert user.steering() == {"humour": 0.5, "warmth": 2.0}
 
 
 def test_restored_comparisons_delete_the_posterior_that_lacks_them(store: Store) -> None:
@@ -102,6 +116,8 @@ def test_restored_comparisons_delete_the_posterior_that_lacks_them(store: Store)
         lambda d: d["replies"][0].update(candidates=[1]),
         lambda d: d["instructions"][0].update(status="gone"),
         lambda d: d["instructions"][0].update(trust=2),
+        lambda d: d["steering"][0].update(strength=11),
+        lambda d: d["steering"].append(d["steering"][0]),
     ],
 )
 def test_damaged_documents_write_nothing(store: Store, damage: object) -> None:
@@ -141,6 +157,7 @@ def test_forget_leaves_no_trace_of_the_user_and_all_of_others(store: Store) -> N
 
     assert receipt.rows["comparison"] == 3
     assert receipt.rows["app_user"] == receipt.rows["posterior"] == receipt.rows["rating"] == 1
+    assert receipt.rows["steering"] == 1
     assert receipt.cached_embeddings == 2
     assert receipt.stale == (population.version,)
     assert tenant.populations()[0].stale

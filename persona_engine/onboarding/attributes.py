@@ -1,0 +1,254 @@
+"""Named attributes of replies: the bank's styles and the host's own, each by either pole's name."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.onboarding.bank import STYLES, question_bank, replies
+from persona_engine.store import NewComparison, check_text
+from persona_engine.types import Question
+
+ANSWERS = 4.0
+"""Answers to questions of an attribute that a strength of 1 counts as."""
+
+MOST = 10.0
+"""Greatest strength."""
+
+_FIELDS = ("attribute", "high", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One way in which replies differ, shown by pairs that differ in it.
+
+    Args:
+        name: Stable name.
+        low: The low pole in words.
+        high: The high pole in words.
+        pairs: Questions whose two replies are at the two poles.
+        low_words: Further words for the low pole.
+        high_words: Further words for the high pole.
+    """
+
+    name: str
+    low: str
+    high: str
+    pairs: tuple[Question, ...]
+    low_words: tuple[str, ...] = ()
+    high_words: tuple[str, ...] = ()
+
+
+class Attributes:
+    """The attributes that an engine knows, by every word that names one of their poles.
+
+    Args:
+        attributes: The attributes.
+
+    Raises:
+        ConfigError: Two of them share a word.
+
+    Examples:
+        >>> Attributes(bank_attributes()).resolve("concise")
+        ('length', -1.0)
+        >>> Attributes(bank_attributes()).resolve("humour")
+        ('humour', 1.0)
+    """
+
+    def __init__(self, attributes: Iterable[Attribute]) -> None:
+        self.all: Mapping[str, Attribute] = MappingProxyType({a.name: a for a in attributes})
+        self._words: dict[str, tuple[str, float]] = {}
+        for attribute in self.all.values():
+            self._learn(attribute)
+
+    def resolve(self, word: str) -> tuple[str, float]:
+        """Return the attribute that a word names, and +1 for its high or -1 for its low pole.
+
+        Raises:
+            InvalidInputError: No attribute is called so.
+        """
+        try:
+            return self._words[_plain(word)]
+        except KeyError:
+            raise self._unknown(word) from None
+
+    def signed(self, strengths: Mapping[str, float | None]) -> dict[str, float]:
+        """Return the strength towards the high pole of each attribute named; 0 for None.
+
+        Raises:
+            InvalidInputError: A name is unknown, two name the same attribute, or a strength is no
+                number from -10 to 10.
+        """
+        found: dict[str, float] = {}
+        for word, strength in strengths.items():
+            name, sign = self.resolve(word)
+            if name in found:
+                raise InvalidInputError(f"{word!r} names {name!r}, which another word names too")
+            found[name] = sign * _checked(word, strength)
+        return found
+
+    def pairs_of(self, steering: Mapping[str, float]) -> list[NewComparison]:
+        """Return steering as comparisons: a strength of 1 is spread over all pairs as 4 answers.
+
+        Attributes that are not known any more are left out.
+        """
+        return [
+            _comparison(pair, strength > 0, ANSWERS * abs(strength) / len(self.all[name].pairs))
+            for name, strength in sorted(steering.items())
+            if name in self.all
+            for pair in self.all[name].pairs
+        ]
+
+    def in_words(self, steering: Mapping[str, float]) -> str:
+        """Return steering by the names of the poles.
+
+        Examples:
+            >>> Attributes(bank_attributes()).in_words({"length": -1.0, "humour": 0.5})
+            'humorous +0.5, concise +1'
+        """
+        said = []
+        for name, strength in sorted(steering.items()):
+            attribute = self.all.get(name)
+            pole = name if attribute is None else (attribute.low, attribute.high)[strength > 0]
+            said.append(f"{pole} {abs(strength) if attribute else strength:+g}")
+        return ", ".join(said)
+
+    def _learn(self, attribute: Attribute) -> None:
+        poles = (
+            (1.0, (attribute.name, attribute.high, *attribute.high_words)),
+            (-1.0, (attribute.low, *attribute.low_words)),
+        )
+        for sign, words in poles:
+            for word in words:
+                meaning = (attribute.name, sign)
+                known = self._words.setdefault(_plain(word), meaning)
+                if known != meaning:
+                    raise ConfigError(
+                        f"{word!r} names both {known[0]!r} and {attribute.name!r}",
+                        remedy="rename the attribute in the file that `attributes` names",
+                    )
+
+    def _unknown(self, word: str) -> InvalidInputError:
+        near = get_close_matches(_plain(word), self._words, n=3, cutoff=0.6)
+        known = ", ".join(f"{a.name} ({a.low} – {a.high})" for a in self.all.values())
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        return InvalidInputError(
+            f"no attribute is called {word!r}; known are {known}",
+            remedy=f"{meant}name an attribute or one of its poles",
+        )
+
+
+@cache
+def bank_attributes() -> tuple[Attribute, ...]:
+    """Return the bank's styles as attributes.
+
+    Examples:
+        >>> len(bank_attributes()), len(bank_attributes()[0].pairs)
+        (16, 8)
+    """
+    pairs: dict[str, list[Question]] = {name: [] for name in STYLES}
+    for question in question_bank():
+        pairs[str(question.style)].append(question)
+    return tuple(
+        Attribute(
+            style.name,
+            style.low,
+            style.high,
+            tuple(pairs[style.name]),
+            style.low_words,
+            style.high_words,
+        )
+        for style in STYLES.values()
+    )
+
+
+def read_attributes(path: Path) -> tuple[Attribute, ...]:
+    """Return the attributes of a host: labelled pairs, one JSON object a line.
+
+    Each line has ``attribute``, ``high`` and ``low``, two replies that differ in the attribute,
+    and, if need be, ``prompt``. The low pole is called "not" and the attribute's name.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line holds no such pair; its number is named.
+    """
+    pairs: dict[str, list[Question]] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            pair = _read_pair(path, number, line, pairs)
+            pairs.setdefault(str(pair.style), []).append(pair)
+    return tuple(
+        Attribute(name, f"not {name}", name, tuple(questions)) for name, questions in pairs.items()
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read attributes from {str(path)!r}: {error}",
+            remedy="pass the path of a UTF-8 file with one JSON object a line",
+        ) from error
+
+
+def _read_pair(
+    path: Path, number: int, line: str, before: Mapping[str, Sequence[Question]]
+) -> Question:
+    where = f"{path}, line {number}"
+    try:
+        row: Any = json.loads(line)
+        if not isinstance(row, dict) or not set(_FIELDS) <= set(row) <= {*_FIELDS, "prompt"}:
+            raise InvalidInputError("expected attribute, high, low and, if need be, prompt")
+        for field in (*_FIELDS, "prompt"):
+            check_text(field, row.get(field, ""))
+            if field != "prompt" and not row[field].strip():
+                raise InvalidInputError(f"{field} is blank")
+    except (ValueError, InvalidInputError) as error:
+        raise ConfigError(
+            f"{where}: {error}",
+            remedy='write lines such as {"attribute": "pirate", "high": "Arr, aye", "low": "Yes"}',
+        ) from error
+    name = _plain(row["attribute"])
+    place = len(before.get(name, ())) + 1
+    return Question(
+        f"{name}-{place:02}", row.get("prompt", ""), row["high"], row["low"], style=name, high="a"
+    )
+
+
+def _comparison(pair: Question, high: bool, weight: float) -> NewComparison:
+    low_reply, high_reply = replies(pair)
+    chosen, rejected = (high_reply, low_reply) if high else (low_reply, high_reply)
+    return NewComparison(
+        pair.prompt, chosen, rejected, weight=weight, source="steering", question=pair.id
+    )
+
+
+def _checked(word: str, strength: object) -> float:
+    if strength is None:
+        return 0.0
+    number = isinstance(strength, int | float) and not isinstance(strength, bool)
+    if not number or not math.isfinite(strength) or abs(strength) > MOST:  # type: ignore[arg-type]
+        raise InvalidInputError(
+            f"{word!r} is steered by {strength!r}, expected a number from {-MOST:g} to {MOST:g}",
+            remedy="1 counts as four answers that way; 0 or None takes it back",
+        )
+    return float(strength)  # type: ignore[arg-type]
+
+
+def _plain(word: str) -> str:
+    """Return a word as Python can name it.
+
+    Examples:
+        >>> _plain("Told as a story")
+        'told_as_a_story'
+    """
+    return re.sub(r"\W+", "_", word.casefold()).strip("_")
