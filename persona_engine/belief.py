@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from persona_engine.types import (
 class Belief:
     """A user's posterior with the model, the population and the prompt that it is asked about.
 
+    What the user set by hand is in the posterior already; ``steering`` says what that was.
+
     This is the `persona_engine.interfaces.Reward` that decoders and rankings call.
     """
 
@@ -31,6 +34,12 @@ class Belief:
     population: Population
     posterior: Posterior
     context: Context | None = None
+    steering: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def informed(self) -> bool:
+        """Whether anything is known of the user: comparisons, or what was set by hand."""
+        return bool(self.posterior.count or self.steering)
 
     def score(self, features: FloatArray) -> Score:
         """Return rewards ``(B,)`` of features ``(B, D)``."""
@@ -103,6 +112,7 @@ def bind(
     prompt: Conversation | str | None,
     encode: Callable[[str], FloatArray],
     context: Context,
+    steering: Mapping[str, float] = MappingProxyType({}),
 ) -> Belief:
     """Return the belief about a prompt, given to the model as far as the model reads it.
 
@@ -113,12 +123,13 @@ def bind(
         prompt: The conversation so far or its last words; None where there is none.
         encode: Returns the features ``(P,)`` of a prompt's last words.
         context: What else a model of texts may need.
+        steering: What the user set by hand, which the posterior holds.
     """
     if not model.reads or prompt is None:
-        return Belief(model, population, posterior)
+        return Belief(model, population, posterior, steering=steering)
     words = prompt if isinstance(prompt, str) else last_request(prompt)
     if "prompt" in model.reads and words.strip():
         context = replace(context, prompt=encode(words))
     if "texts" in model.reads:
-        return TextBelief(model, population, posterior, context, prompt)
-    return Belief(model, population, posterior, context)
+        return TextBelief(model, population, posterior, context, steering, prompt)
+    return Belief(model, population, posterior, context, steering)

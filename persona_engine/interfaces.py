@@ -68,15 +68,15 @@ class RewardModel(ABC):
         personal: False for a method that predicts the same for every user; the conformance kit then
             leaves out what only a personal method can pass.
         exact_update: False for a method whose `update` only approximates `infer` on everything.
-        reads: What of a `Context`, and of ``prompt`` and ``texts`` in the data, the method makes
-            use of besides features; it is given nothing else, and must do without when it is given
-            nothing.
+        reads: What of a `Context`, and of ``prompt``, ``texts`` and ``attributes`` in the data, the
+            method makes use of besides features; it is given nothing else, and must do without when
+            it is given nothing.
     """
 
     name: str
     personal: bool = True
     exact_update: bool = True
-    reads: frozenset[Literal["prompt", "texts"]] = frozenset()
+    reads: frozenset[Literal["prompt", "texts", "attributes"]] = frozenset()
 
     @abstractmethod
     def fit(
@@ -184,6 +184,11 @@ class Generator(Protocol):
 
     def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
         """Read the conversation once and return that many branches on its cache."""
+
+    def log_likelihood(
+        self, conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> FloatArray:
+        """Return the summed log-probability ``(n,)`` of each response given its conversation."""
 
     def count_tokens(self, text: str) -> int:
         """Return the length of a text in tokens."""

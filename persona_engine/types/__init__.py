@@ -9,12 +9,9 @@ from persona_engine.types.chat import (
     InstructionSource,
     InstructionStatus,
     Message,
-    Neighbour,
     Personalization,
-    Profile,
     Question,
     Ranking,
-    Receipt,
     Reply,
     Role,
     Scope,
@@ -22,10 +19,10 @@ from persona_engine.types.chat import (
     Side,
     Step,
     Strength,
-    Taste,
     Trace,
 )
 from persona_engine.types.evidence import (
+    AttributePairs,
     Evidence,
     FloatArray,
     IntArray,
@@ -33,6 +30,7 @@ from persona_engine.types.evidence import (
     PreferenceData,
 )
 from persona_engine.types.generation import DecodingRequest, Generation, Sampling, StepResult
+from persona_engine.types.knowledge import Neighbour, Profile, Receipt, Taste
 from persona_engine.types.preference import (
     Arrays,
     Context,
@@ -45,6 +43,7 @@ from persona_engine.types.preference import (
 
 __all__ = [
     "Arrays",
+    "AttributePairs",
     "Candidate",
     "Comparison",
     "Context",

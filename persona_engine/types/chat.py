@@ -162,6 +162,8 @@ class Trace:
         reward_model: Plugin whose posterior guided decoding, or None.
         population: Version of its population, or None.
         adapter: Name of the adapter that was active, or None for the base model.
+        tastes: The person's strongest tastes as the reward model had them, in words; may be empty.
+        steering: What the person set by hand, in words; empty for nothing.
     """
 
     personalized: bool
@@ -174,6 +176,8 @@ class Trace:
     reward_model: str | None = None
     population: str | None = None
     adapter: str | None = None
+    tastes: str = ""
+    steering: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,77 +223,3 @@ class Personalization:
     adapter: str | None
     decoding: Mapping[str, Any]
     trace: Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Taste:
-    """Where a user stands on one named style: expected preference for its high pole."""
-
-    style: str
-    low: str
-    high: str
-    mean: float
-    std: float
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What the engine knows about one user.
-
-    Args:
-        tenant: The tenant.
-        user: The user.
-        instructions: Every instruction, also superseded and retracted ones.
-        comparisons: Number of comparisons.
-        tastes: Named styles, strongest first; empty without a population.
-        reward_model: Plugin that holds the posterior, or None.
-        population: Version of its population, or None.
-        created_at: When the user was first seen, or None for a user never seen.
-    """
-
-    tenant: str
-    user: str
-    instructions: tuple[Instruction, ...]
-    comparisons: int
-    tastes: tuple[Taste, ...]
-    reward_model: str | None
-    population: str | None
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """Another user of the same tenant whose preference embedding is near.
-
-    Args:
-        user: The other user.
-        similarity: Cosine of the two embeddings, -1 to 1.
-    """
-
-    user: str
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Proof of what was erased for one user.
-
-    Args:
-        tenant: The tenant.
-        user: The user.
-        erased_at: When.
-        rows: Rows deleted, by table.
-        index_vectors: Vectors removed, by index.
-        cached_embeddings: Cached features removed, of texts that nobody else's events use.
-        refit: Versions of populations (and adapters) that learned from the user, marked for refit.
-        sha256: Hash over the fields above.
-    """
-
-    tenant: str
-    user: str
-    erased_at: datetime
-    rows: Mapping[str, int]
-    index_vectors: Mapping[str, int]
-    cached_embeddings: int
-    refit: tuple[str, ...]
-    sha256: str = field(default="")

@@ -98,6 +98,33 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class AttributePairs:
+    """Pairs of responses that differ in one named attribute: whom they please is not said.
+
+    Args:
+        name: The attribute.
+        high: Features of the responses that have more of it, ``(M, D)`` float32.
+        low: Features of those that have less, ``(M, D)`` float32.
+
+    Raises:
+        InvalidInputError: Shapes disagree, there is no pair, or a value is not finite.
+    """
+
+    name: str
+    high: FloatArray
+    low: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.high.ndim != 2 or self.high.shape != self.low.shape or not len(self.high):
+            raise InvalidInputError(
+                f"the pairs of {self.name!r} have shapes {self.high.shape} and {self.low.shape}, "
+                "expected both (M, D) with at least one pair"
+            )
+        if not (np.isfinite(self.high).all() and np.isfinite(self.low).all()):
+            raise InvalidInputError(f"features of {self.name!r} contain NaN or infinity")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PreferenceData:
     """Comparisons of many users, to fit a population on.
 
@@ -110,6 +137,7 @@ class PreferenceData:
         prompt: ``(N, P)`` features of the prompts, or None.
         texts: The words behind each row, or None.
         target: ``(N,)`` share of each preference that goes to ``chosen``, as in `Evidence`.
+        attributes: Labelled pairs of named attributes, for methods that read them.
 
     Raises:
         InvalidInputError: Shapes disagree or values are not finite.
@@ -123,6 +151,7 @@ class PreferenceData:
     prompt: FloatArray | None = None
     texts: tuple[PairText, ...] | None = None
     target: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
+    attributes: tuple[AttributePairs, ...] = ()
 
     def __post_init__(self) -> None:
         _fill_with_ones(self)
@@ -131,6 +160,12 @@ class PreferenceData:
             raise InvalidInputError(
                 f"user has shape {self.user.shape}, expected ({len(self.chosen)},): one user a row"
             )
+        for each in self.attributes:
+            if each.high.shape[1] != self.width:
+                raise InvalidInputError(
+                    f"the pairs of {each.name!r} have {each.high.shape[1]} features, expected "
+                    f"{self.width} as the comparisons have"
+                )
 
     def __len__(self) -> int:
         return len(self.chosen)

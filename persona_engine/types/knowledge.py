@@ -1,0 +1,85 @@
+"""Values of what is known about a person: tastes, profile, neighbours, and the receipt of erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from persona_engine.types.chat import Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """Where a user stands on one named style: expected preference for its high pole."""
+
+    style: str
+    low: str
+    high: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the engine knows about one user.
+
+    Args:
+        tenant: The tenant.
+        user: The user.
+        instructions: Every instruction, also superseded and retracted ones.
+        comparisons: Number of comparisons.
+        tastes: Named styles, strongest first; empty without a population.
+        reward_model: Plugin that holds the posterior, or None.
+        population: Version of its population, or None.
+        created_at: When the user was first seen, or None for a user never seen.
+        steering: What the user set by hand: strength towards an attribute's high pole, by name.
+    """
+
+    tenant: str
+    user: str
+    instructions: tuple[Instruction, ...]
+    comparisons: int
+    tastes: tuple[Taste, ...]
+    reward_model: str | None
+    population: str | None
+    created_at: datetime | None
+    steering: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another user of the same tenant whose preference embedding is near.
+
+    Args:
+        user: The other user.
+        similarity: Cosine of the two embeddings, -1 to 1.
+    """
+
+    user: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of what was erased for one user.
+
+    Args:
+        tenant: The tenant.
+        user: The user.
+        erased_at: When.
+        rows: Rows deleted, by table.
+        index_vectors: Vectors removed, by index.
+        cached_embeddings: Cached features removed, of texts that nobody else's events use.
+        refit: Versions of populations (and adapters) that learned from the user, marked for refit.
+        sha256: Hash over the fields above.
+    """
+
+    tenant: str
+    user: str
+    erased_at: datetime
+    rows: Mapping[str, int]
+    index_vectors: Mapping[str, int]
+    cached_embeddings: int
+    refit: tuple[str, ...]
+    sha256: str = field(default="")
