@@ -12,6 +12,7 @@ from persona_engine.cli import (
     data,
     db,
     doctor,
+    evaluate,
     feedback,
     fit,
     instructions,
@@ -32,7 +33,19 @@ app = Commands(
     help="Make a language model's replies fit each person.",
     epilog=EXIT_CODES_HELP,
 )
-for module in (demo, chat, onboard, instructions, feedback, profile, data, fit, plugins, doctor):
+for module in (
+    demo,
+    chat,
+    onboard,
+    instructions,
+    feedback,
+    profile,
+    data,
+    fit,
+    evaluate,
+    plugins,
+    doctor,
+):
     module.register(app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(db.app, name="db")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from persona_engine.errors import InvalidInputError
+from persona_engine.jsonlines import decoded, iter_objects, readable
 
 _TEXTS = ("user", "prompt", "chosen", "rejected")
 _EXAMPLE = '{"user": "alice", "prompt": "…", "chosen": "…", "rejected": "…", "weight": 1.0}'
@@ -33,12 +31,7 @@ def read_comparisons(path: Path) -> list[dict[str, Any]]:
         InvalidInputError: The file cannot be read, or a line is not UTF-8, not JSON, or lacks a
             field; the message names the line.
     """
-    rows = []
-    unpack = gzip.open if path.suffix == ".gz" else Path.open
-    with _readable(path), unpack(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                rows.append(_row(line, f"{path}, line {number}"))
+    rows = [_row(item, where) for where, item in iter_objects(path, example=_EXAMPLE)]
     if not rows:
         raise InvalidInputError(f"{path} holds no comparison", remedy=f"one a line: {_EXAMPLE}")
     return rows
@@ -50,8 +43,8 @@ def read_document(path: Path) -> Mapping[str, Any]:
     Raises:
         InvalidInputError: The file cannot be read or is not one JSON object in UTF-8.
     """
-    with _readable(path):
-        document = _decoded(path.read_bytes(), str(path))
+    with readable(path):
+        document = decoded(path.read_bytes(), str(path))
     if not isinstance(document, dict):
         raise InvalidInputError(
             f"{path} holds a JSON {type(document).__name__}, expected an object",
@@ -60,10 +53,7 @@ def read_document(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _row(line: bytes, where: str) -> dict[str, Any]:
-    item = _decoded(line, where)
-    if not isinstance(item, dict):
-        raise InvalidInputError(f"{where} is no JSON object", remedy=f"for example {_EXAMPLE}")
+def _row(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name in _TEXTS:
         if name not in item:
             raise InvalidInputError(f"{where} lacks {name!r}", remedy=f"for example {_EXAMPLE}")
@@ -74,28 +64,3 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
     if not is_number or not math.isfinite(weight) or weight < 0:
         raise InvalidInputError(f"{where}: weight is {weight!r}, expected a number from 0 up")
     return {**{name: item[name] for name in _TEXTS}, "weight": float(weight)}
-
-
-def _decoded(data: bytes, where: str) -> object:
-    try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"{where} is not UTF-8: byte {data[error.start]:#04x} at position {error.start}",
-            remedy="save the file as UTF-8",
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{where} is not JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InvalidInputError(f"{path} cannot be read: {reason}") from error

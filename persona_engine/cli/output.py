@@ -67,8 +67,17 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or not _steers(c))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; cells are shown as they are, without markup."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, width: int = 80
+) -> None:
+    """Print a table; cells are shown as they are, without markup.
+
+    Args:
+        title: Heading, or nothing.
+        columns: Names.
+        rows: Cells.
+        width: Least width where the output is no terminal.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -77,7 +86,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable("" if cell is None else str(cell))) for cell in row))
-    stdout().print(table)
+    console = stdout()
+    if not console.is_terminal:
+        console.width = max(console.width, width)
+    console.print(table)
 
 
 def words(text: str) -> int:

@@ -1,0 +1,283 @@
+"""``persona evaluate``: judge reward models on your own comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from persona_engine.cli.groups import Commands
+from persona_engine.cli.options import JsonOption, options_of
+from persona_engine.cli.output import print_json, print_table, printable, stderr
+from persona_engine.cli.progress import ProgressCallback, console_progress
+from persona_engine.errors import InvalidInputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from persona_engine.config import EngineConfig
+    from persona_engine.evaluation import Dataset, Features, Outcome, Protocol
+    from persona_engine.evaluation.report import Row
+    from persona_engine.interfaces import RewardModel
+    from persona_engine.plugins import Plugins
+
+POOLED = "bradley_terry"
+ALL = "all"
+_COLUMNS = ("method", "shots", "accuracy", "nll", "ece", "w10%", "wgrp", "adapt", "fit", "n")
+_FORMATS = {
+    "nll": ".3f",
+    "ece": ".3f",
+    "worst_decile": ".3f",
+    "worst_group": ".3f",
+    "adapt_ms": ".3g",
+    "fit_s": ".3g",
+    "users": ".0f",
+}
+_LEGEND = """\
+accuracy ± standard error over seeds; w10%, wgrp: accuracy of the worst tenth of people and of the
+worst group; adapt: CPU milliseconds to learn a new person; fit: seconds; n: people"""
+_WIDTH = 110
+
+
+def register(app: Commands) -> None:
+    """Add the command."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    more_methods: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[METHOD]...", help="More methods, after --method."),
+    ] = None,
+    *,
+    comparisons: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines {user, prompt, chosen, rejected}; optional weight, tie, group, time."
+        ),
+    ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines {user, item, vote} or {user, a, b, label}; with --items."),
+    ] = None,
+    items: Annotated[Path | None, typer.Option(help="JSON lines {item, text}.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="JSON lines {user, group}, for the worst group.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Reward models by name, or all; the configured one if omitted."),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="hidden-state (default), sentence, or NAME+item.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="NumPy archive with ids (or texts) and features.")
+    ] = None,
+    shots: Annotated[str, typer.Option(help="Comparisons of a new person.")] = "0,1,2,4,8,16",
+    seeds: Annotated[
+        int | None, typer.Option(help="Repetitions; 3, and 1 for leave-group-out.", min=1)
+    ] = None,
+    disjoint: Annotated[
+        Literal["items", "prompts"] | None,
+        typer.Option(help="Ask about other texts, or prompts, than were learned from."),
+    ] = None,
+    protocol: Annotated[
+        Literal["few-shot", "leave-group-out"], typer.Option(help="Who or what is predicted.")
+    ] = "few-shot",
+    folds: Annotated[int | None, typer.Option(help="Leave only so many groups out.", min=1)] = None,
+    min_comparisons: Annotated[
+        int, typer.Option(help="Judge people with at least so many.", min=1)
+    ] = 1,
+    ties: Annotated[
+        Literal["drop", "half"],
+        typer.Option(help="Leave ties out, or learn half a preference each way from them."),
+    ] = "drop",
+    out: Annotated[Path, typer.Option(help="Folder of results, pictures and what is done.")] = Path(
+        "persona-evaluation"
+    ),
+    json: JsonOption = False,
+) -> None:
+    """Judge reward models on people whom they never saw, from a few comparisons of theirs.
+
+    Writes results.json, few-shot.png and reliability.png to --out. A run that was interrupted goes
+    on where it was when the same command is given again. Pooled Bradley-Terry is always judged too.
+    """
+    from persona_engine.evaluation import Protocol
+    from persona_engine.plugins import discover
+
+    settings = options_of(context).settings()
+    plugins = discover(blocked=settings.blocked_plugins, strict=settings.strict_plugins)
+    names = _methods([*(method or ()), *(more_methods or ())], plugins, settings.reward_model)
+    how = Protocol(
+        name=protocol,
+        shots=_shots(shots),
+        seeds=seeds or (3 if protocol == "few-shot" else 1),
+        disjoint=disjoint,
+        fewest=min_comparisons,
+        folds=folds,
+        ties=ties,
+    )
+    dataset = _dataset(comparisons, votes, items, groups)
+    with console_progress() as progress:
+        bench = _Bench(plugins, settings, out, progress)
+        outcome = bench.judge(dataset, bench.features(dataset, encoder, features), names, how)
+    _finish(outcome, how, out, as_json=json)
+
+
+def _methods(asked: Sequence[str], plugins: Plugins, default: str) -> list[str]:
+    """Return the names of what is judged, the pooled baseline first."""
+    known = plugins.names("reward_model")
+    names = [each.strip() for name in asked for each in name.split(",") if each.strip()]
+    if ALL in names:
+        names = list(known)
+    for name in names:
+        if name not in known:
+            plugins.create("reward_model", name)  # raises, and says which there are
+    return list(dict.fromkeys([POOLED, *(names or [default])]))
+
+
+def _shots(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(each) for each in text.split(",")}))
+    except ValueError:
+        raise InvalidInputError(
+            f"--shots is {text!r}, expected numbers", remedy="for example --shots 0,4,16"
+        ) from None
+
+
+def _dataset(
+    comparisons: Path | None, votes: Path | None, items: Path | None, groups: Path | None
+) -> Dataset:
+    from persona_engine.evaluation import read_comparisons, read_votes
+
+    if (comparisons is None) == (votes is None):
+        raise InvalidInputError(
+            "expected one of --comparisons and --votes",
+            remedy="pass --comparisons FILE.jsonl, or --votes FILE --items FILE",
+        )
+    if comparisons is not None:
+        if items is not None:
+            raise InvalidInputError("--items goes with --votes, not with --comparisons")
+        return read_comparisons(comparisons, groups=groups)
+    if votes is None or items is None:
+        raise InvalidInputError(
+            "--votes names items, but there are no --items",
+            remedy='pass --items FILE, JSON lines such as {"item": "17", "text": "…"}',
+        )
+    return read_votes(votes, items, groups=groups)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Where plugins, settings and finished work are."""
+
+    plugins: Plugins
+    settings: EngineConfig
+    out: Path
+    progress: ProgressCallback
+
+    def features(self, dataset: Dataset, encoder: str | None, file: Path | None) -> Features:
+        """Return features from a file, or from an encoder by its name."""
+        from persona_engine.evaluation import features_by_name, read_features
+        from persona_engine.evaluation.encoders import DEFAULT
+
+        if file is not None and encoder is not None:
+            raise InvalidInputError("expected one of --encoder and --features, not both")
+        if file is not None:
+            return read_features(dataset, file)
+        return features_by_name(
+            encoder or DEFAULT,
+            dataset,
+            plugins=self.plugins,
+            config=self.settings,
+            folder=self.out / "features",
+            progress=self.progress,
+        )
+
+    def judge(
+        self, dataset: Dataset, features: Features, names: Sequence[str], protocol: Protocol
+    ) -> Outcome:
+        """Judge methods by name."""
+        from persona_engine.evaluation import evaluate as run
+
+        try:
+            return run(
+                dataset,
+                features,
+                {name: partial(self._make, name) for name in names},
+                protocol,
+                folder=self.out / "cells",
+                settings=self.settings.plugin_settings,
+                progress=self.progress,
+            )
+        except KeyboardInterrupt:
+            stderr().print(
+                f"\nWhat is done stays in {self.out}; the same command goes on from there.",
+                soft_wrap=True,
+            )
+            raise
+
+    def _make(self, name: str) -> RewardModel:
+        return self.plugins.create(
+            "reward_model", name, **self.settings.plugin_settings.get(name, {})
+        )
+
+
+def _finish(outcome: Outcome, protocol: Protocol, out: Path, *, as_json: bool) -> None:
+    """Write the files, then print."""
+    from persona_engine.evaluation.report import write_results
+
+    write_results(out / "results.json", outcome.rows, asdict(protocol))
+    console = stderr()
+    try:
+        _draw(outcome, protocol, out)
+    except MissingExtraError as error:
+        console.print(printable(f"No pictures: {error}"), soft_wrap=True)
+    for name, reason in outcome.failures.items():
+        console.print(printable(f"{name} failed: {reason}"), soft_wrap=True)
+    if as_json:
+        print_json({"results": outcome.rows})
+    else:
+        _print(outcome.rows)
+        console.print(f"{_LEGEND}\nWritten to {out}.", soft_wrap=True)
+
+
+def _draw(outcome: Outcome, protocol: Protocol, out: Path) -> None:
+    from persona_engine.evaluation.pictures import draw_few_shot_curve, draw_reliability
+
+    shots = protocol.reported_shots[-1]
+    if shots is not None:
+        draw_few_shot_curve(out / "few-shot.png", outcome.rows)
+    draw_reliability(out / "reliability.png", outcome.bins(shots), _reliability_title(shots))
+
+
+def _reliability_title(shots: int | None) -> str:
+    return "reliability" if shots is None else f"reliability at {shots} comparisons"
+
+
+def _print(rows: Sequence[Row]) -> None:
+    first = rows[0]
+    disjoint = f", {first['disjoint']}-disjoint" if first["disjoint"] else ""
+    print_table(
+        f"{first['dataset']}: {first['protocol']}{disjoint}",
+        _COLUMNS,
+        map(_cells, rows),
+        width=_WIDTH,
+    )
+
+
+def _cells(row: Row) -> list[object]:
+    shots = row["shots"] if row["shots"] is not None else row.get("subset", "all")
+    if row["status"] == "failed":
+        return [row["method"], shots, "failed", *[""] * len(_FORMATS)]
+    spread = "" if row["accuracy_se"] is None else f"±{row['accuracy_se']:.3f}"
+    figures = (_shown(row[name], text) for name, text in _FORMATS.items())
+    return [row["method"], shots, _shown(row["accuracy"], ".3f") + spread, *figures]
+
+
+def _shown(value: float | None, text: str) -> str:
+    return "" if value is None else format(value, text)
