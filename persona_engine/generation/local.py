@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from persona_engine.encoders.hidden_state import HiddenStateEncoder
-from persona_engine.errors import InvalidInputError
+from persona_engine.errors import GenerationError, InvalidInputError
 from persona_engine.generation.chat_format import ChatFormat
 from persona_engine.generation.model import LocalModel
 
 if TYPE_CHECKING:
     from persona_engine.generation.branches import DecodingSetup
     from persona_engine.interfaces import Branches, Encoder
-    from persona_engine.types import Conversation
+    from persona_engine.types import Conversation, FloatArray
 
 
 class LocalGenerator:
@@ -74,6 +77,45 @@ class LocalGenerator:
         reply_room = min(1024, self._model.context // 4)
         prompt = self._format.prompt_ids(conversation, room=self._model.context - reply_room)
         return CachedBranches(self._setup, prompt, branches=branches, seed=seed)
+
+    def log_likelihood(
+        self, conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> FloatArray:
+        """Return the summed log-probability ``(n,)`` of each response given its conversation.
+
+        What exceeds the model's context is left out: the oldest part of a conversation, and of a
+        response longer than three quarters of the context, its end. A conversation that several
+        responses answer is read once.
+
+        Args:
+            conversations: ``n`` conversations; an empty one stands for no prompt.
+            responses: ``n`` texts.
+
+        Raises:
+            InvalidInputError: The numbers differ, a response is blank, or a message is malformed.
+            GenerationError: The model's output is not a number.
+            WeightsError: The model cannot be loaded.
+        """
+        from persona_engine.generation.likelihood import log_likelihoods
+
+        if len(conversations) != len(responses):
+            raise InvalidInputError(
+                f"{len(conversations)} conversations and {len(responses)} responses, "
+                "expected as many"
+            )
+        context = self._model.context
+        replies = [self._format.reply_ids(text)[: context - context // 4] for text in responses]
+        prompts = [
+            self._format.prompt_ids(each, room=context - len(reply))
+            for each, reply in zip(conversations, replies, strict=True)
+        ]
+        found = log_likelihoods(self._model.load(), prompts, replies)
+        if not np.isfinite(found).all():
+            raise GenerationError(
+                "the model's log-probabilities are not finite",
+                remedy="use dtype bfloat16 or float32, and check the weights with `persona doctor`",
+            )
+        return found
 
     def count_tokens(self, text: str) -> int:
         """Return the length of a text in tokens."""

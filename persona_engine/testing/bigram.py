@@ -68,9 +68,26 @@ class BigramGenerator:
         """Return that many branches, each with random numbers of its own."""
         if branches < 1:
             raise InvalidInputError(f"branches is {branches!r}, expected at least 1")
+        return BigramBranches(self, self._start(conversation), branches=branches, seed=seed)
+
+    def _start(self, conversation: Conversation) -> int:
         said = conversation[-1]["content"].split() if conversation else []
-        start = self._ids.get(said[-1], _END) if said else _END
-        return BigramBranches(self, start, branches=branches, seed=seed)
+        return self._ids.get(said[-1], _END) if said else _END
+
+    def log_likelihood(
+        self, conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> FloatArray:
+        """Return the summed log-probability ``(n,)`` of the words; unknown ones are like any."""
+        pairs = zip(conversations, responses, strict=True)
+        return np.asarray([self._log_likelihood(each, text) for each, text in pairs], np.float32)
+
+    def _log_likelihood(self, conversation: Conversation, text: str) -> float:
+        total, last = 0.0, self._start(conversation)
+        for word in text.split():
+            following = self._ids.get(word, _END)
+            total += self.log_probs[last, following] if following else -np.log(len(self.words))
+            last = following
+        return total
 
     def count_tokens(self, text: str) -> int:
         """Return the number of words."""

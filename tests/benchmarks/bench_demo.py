@@ -81,6 +81,11 @@ class Remembered:
 
         return Replayed(branches, grow)
 
+    def log_likelihood(
+        self, conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> FloatArray:
+        return self._inner.log_likelihood(conversations, responses)
+
     def count_tokens(self, text: str) -> int:
         return self._inner.count_tokens(text)
 
