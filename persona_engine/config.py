@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -49,6 +49,13 @@ class EngineConfig(BaseSettings):
         blocked_plugins: Plugins that are never loaded.
         strict_plugins: Whether a plugin that fails to load is an error.
         plugin_settings: Keyword settings by plugin name.
+        source_weights: Factor on the weight of comparisons by what they were made from, such as
+            ``{"rating": 0.5, "edit": 2}``; 1 for the others.
+        half_life_days: Comparisons this much older than the same user's newest count half; None
+            for no drift.
+        label_noise: Share of comparisons that are the wrong way round, 0 to ⅓; corrected for as
+            rDPO does. These three hold for what is learned from now on: fit anew, or import again,
+            to have them hold for all of the past.
         population_refresh_seconds: How long a published population may be remembered before the
             store is asked whether another one is in use.
 
@@ -79,6 +86,9 @@ class EngineConfig(BaseSettings):
     blocked_plugins: tuple[str, ...] = ()
     strict_plugins: bool = False
     plugin_settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    source_weights: dict[str, Annotated[float, Field(ge=0.0, le=1e3)]] = Field(default_factory=dict)
+    half_life_days: float | None = Field(default=None, gt=0.0)
+    label_noise: float = Field(default=0.0, ge=0.0, le=1 / 3)
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401  # pydantic's own signature
@@ -97,6 +107,8 @@ class EngineConfig(BaseSettings):
         "top_p",
         "max_tokens",
         "instruction_budget",
+        "half_life_days",
+        "label_noise",
         "population_refresh_seconds",
         mode="before",
     )

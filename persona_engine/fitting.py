@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -118,7 +119,8 @@ def load_preferences(
             remedy="collect or import more (`persona import FILE.jsonl`), or use `persona fit "
             "--default`, which needs none",
         )
-    evidence = _encode(learner, tenant, events, progress)
+    last = {row: event.created_at for row, event in zip(rows, events, strict=True)}
+    evidence = _encode(learner, tenant, events, [last[row] for row in rows], progress)
     return tuple(users), PreferenceData(
         evidence.chosen,
         evidence.rejected,
@@ -132,12 +134,17 @@ def load_preferences(
 
 
 def _encode(
-    learner: Learner, tenant: str, events: Sequence[Comparison], progress: Progress
+    learner: Learner,
+    tenant: str,
+    events: Sequence[Comparison],
+    newest: Sequence[datetime],
+    progress: Progress,
 ) -> Evidence:
     parts = []
     for start in range(0, len(events), _ENCODED_AT_ONCE):
         progress("reading comparisons", start, len(events))
-        parts.append(learner.evidence(tenant, events[start : start + _ENCODED_AT_ONCE]))
+        here = slice(start, start + _ENCODED_AT_ONCE)
+        parts.append(learner.evidence(tenant, events[here], newest=newest[here]))
     progress("reading comparisons", len(events), len(events))
     return Evidence.joined(parts)
 

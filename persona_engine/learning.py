@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from persona_engine.types import (
     Posterior,
     Scope,
 )
+from persona_engine.weighing import EvidencePolicy
 
 logger = logging.getLogger("persona_engine.learning")
 
@@ -45,6 +47,7 @@ class Learner:
             space, or None; used by tenants that have published none.
         refresh_seconds: How long a published population may be remembered.
         context: What models of texts need beside the texts.
+        policy: How much each comparison counts.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Learner:
         shipped: Callable[[], Population | None],
         refresh_seconds: float = 1.0,
         context: Context | None = None,
+        policy: EvidencePolicy | None = None,
     ) -> None:
         self.store = store
         self.model = model
@@ -63,6 +67,7 @@ class Learner:
         self._shipped = shipped
         self._refresh_seconds = refresh_seconds
         self._context = context or Context()
+        self._policy = policy or EvidencePolicy()
         self._populations: dict[str, tuple[float, Population]] = {}
         self._guard = threading.Lock()
 
@@ -131,21 +136,34 @@ class Learner:
         """Append events of a bulk import; the next reader builds the posterior from them."""
         return self.store.user(scope).record(new)
 
-    def evidence(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> Evidence:
-        """Return comparisons as evidence, encoding what nobody encoded before."""
+    def evidence(
+        self,
+        tenant: str,
+        events: Sequence[Comparison | NewComparison],
+        *,
+        newest: Sequence[datetime] | None = None,
+    ) -> Evidence:
+        """Return comparisons as evidence, encoding what nobody encoded before.
+
+        Args:
+            tenant: Whose.
+            events: Comparisons of one user, or of several when ``newest`` is given.
+            newest: For each of them, when its user's newest was made.
+        """
         texts = [
             Text(response, event.prompt)
             for event in events
             for response in (event.chosen, event.rejected)
         ]
         features = self.features.get(tenant, texts)  # (2n, D)
-        return Evidence(
+        evidence = Evidence(
             features[0::2],
             features[1::2],
-            np.array([event.weight for event in events], np.float32),
+            self._policy.weights(events, newest=newest),
             prompt=self._prompts(tenant, events) if "prompt" in self.model.reads else None,
             texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
         )
+        return self._policy.corrected(evidence)
 
     def _prompts(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> FloatArray:
         """Return features ``(n, D)`` of the prompts, zero where there is none."""
@@ -181,11 +199,13 @@ class Learner:
 
         def apply(before: Posterior | None) -> Posterior | None:
             events = user.comparison_count()
-            if before is not None and before.count + len(new) == events:
+            known = before is not None and before.count + len(new) == events
+            if before is not None and known and not self._policy.drifts:
                 return self.model.update(population, before, evidence)
             if events == len(new):
                 return self.model.infer(population, evidence)
             # Encoding earlier events here would hold the write lock; the next reader does it.
+            # So it does where these make the earlier ones count less.
             return None
 
         return Fold(self.model.name, population.version, apply)

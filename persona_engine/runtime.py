@@ -27,6 +27,7 @@ from persona_engine.personalize import Personalizer
 from persona_engine.plugins import Plugins, discover
 from persona_engine.store import Clock, Store
 from persona_engine.types import Conversation, FloatArray, Population, Scope
+from persona_engine.weighing import EvidencePolicy
 from persona_engine.weights import resolve
 
 Part = TypeVar("Part")
@@ -215,6 +216,11 @@ class Runtime:
             features,
             shipped=shipped,
             refresh_seconds=config.population_refresh_seconds,
+            policy=EvidencePolicy(
+                source_weights=config.source_weights,
+                half_life_days=config.half_life_days,
+                label_noise=config.label_noise,
+            ),
         )
 
     def _bank_features(self) -> Mapping[str, FloatArray]:

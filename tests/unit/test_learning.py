@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -30,14 +31,15 @@ def open_engine(tmp_path, sqlite_template, smollm2):
     shutil.copy(sqlite_template, tmp_path / "persona.db")
     opened = []
 
-    def open_(generator=smollm2):
+    def open_(generator=smollm2, *, clock=None, **settings):
         config = EngineConfig(
             database=f"sqlite:///{tmp_path}/persona.db",
             generator=str(generator),
             data_folder=tmp_path / "index",
             population_refresh_seconds=0.0,
+            **settings,
         )
-        opened.append(PersonaEngine(config=config))
+        opened.append(PersonaEngine(config=config, **({"clock": clock} if clock else {})))
         return opened[-1]
 
     yield open_
@@ -105,6 +107,26 @@ def test_every_answer_leaves_the_posterior_of_all_events(engine):
         posterior, _ = stored(engine)
         assert_same(posterior, inferred(engine))
     assert posterior.count == 6
+
+
+def test_older_answers_fade_where_tastes_drift(open_engine):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    days = iter(range(0, 1000, 10))
+    drifting = open_engine(clock=lambda: now + timedelta(days=next(days)), half_life_days=15.0)
+    for number in range(4):
+        drifting.user("ann").prefer(BANK[number * 9], "a")
+        assert_same(belief_of(drifting).posterior, inferred(drifting))
+    steady = inferred(open_engine())
+    faded = belief_of(drifting).posterior
+    assert np.linalg.det(faded.covariance) > 1.5 * np.linalg.det(steady.covariance)
+
+
+def test_known_label_noise_pulls_harder(open_engine):
+    noisy = open_engine(label_noise=0.2)
+    for number in range(4):
+        noisy.user("ann").prefer(BANK[number * 9], "a")
+    plain = inferred(open_engine())
+    assert np.linalg.norm(belief_of(noisy).posterior.mean) > np.linalg.norm(plain.mean)
 
 
 def test_events_in_one_call_count_as_in_many(engine):
@@ -220,6 +242,7 @@ def test_the_bank_needs_no_model(tmp_path, sqlite_template, smollm2):
     shutil.copy(sqlite_template, tmp_path / "persona.db")
     code = f"""
 import sys
+from datetime import UTC, datetime, timedelta
 from persona_engine import PersonaEngine
 engine = PersonaEngine("sqlite:///{tmp_path}/persona.db", generator={str(smollm2)!r})
 for name, side in (("ann", "low"), ("bob", "high"), ("cat", "low")):
