@@ -1,4 +1,4 @@
-"""Values of what is known about a person: tastes, profile, neighbours, and the receipt of erasure."""
+"""Values of what is known about a person: tastes, profile, neighbours, receipts of erasure."""
 
 from __future__ import annotations
 
