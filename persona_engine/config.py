@@ -56,6 +56,8 @@ class EngineConfig(BaseSettings):
         label_noise: Share of comparisons that are the wrong way round, 0 to ⅓; corrected for as
             rDPO does. These three hold for what is learned from now on: fit anew, or import again,
             to have them hold for all of the past.
+        attributes: File of the host's own attributes: JSON lines of labelled pairs with
+            ``attribute``, ``high``, ``low`` and, if need be, ``prompt``; None for the bank's alone.
         population_refresh_seconds: How long a published population may be remembered before the
             store is asked whether another one is in use.
 
@@ -89,6 +91,7 @@ class EngineConfig(BaseSettings):
     source_weights: dict[str, Annotated[float, Field(ge=0.0, le=1e3)]] = Field(default_factory=dict)
     half_life_days: float | None = Field(default=None, gt=0.0)
     label_noise: float = Field(default=0.0, ge=0.0, le=1 / 3)
+    attributes: Path | None = None
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401  # pydantic's own signature

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -30,6 +31,8 @@ from persona_engine.weighing import EvidencePolicy
 
 logger = logging.getLogger("persona_engine.learning")
 
+Steering = Callable[[Mapping[str, float]], Sequence[NewComparison]]
+
 _ATTEMPTS = 20
 
 
@@ -48,6 +51,8 @@ class Learner:
         refresh_seconds: How long a published population may be remembered.
         context: What models of texts need beside the texts.
         policy: How much each comparison counts.
+        steering: Returns what a user set by hand as comparisons; they are added whenever the
+            posterior is asked for, and never stored with it.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Learner:
         refresh_seconds: float = 1.0,
         context: Context | None = None,
         policy: EvidencePolicy | None = None,
+        steering: Steering = lambda _: (),
     ) -> None:
         self.store = store
         self.model = model
@@ -68,6 +74,7 @@ class Learner:
         self._refresh_seconds = refresh_seconds
         self._context = context or Context()
         self._policy = policy or EvidencePolicy()
+        self._steering = steering
         self._populations: dict[str, tuple[float, Population]] = {}
         self._guard = threading.Lock()
 
@@ -105,10 +112,12 @@ class Learner:
         population = self.population(scope.tenant)
         if population is None:
             return None
+        steering = self.store.user(scope).steering()
         return bind(
             self.model,
             population,
-            self._posterior(scope, population),
+            self._steered(scope.tenant, population, self._posterior(scope, population), steering),
+            steering=steering,
             prompt=prompt,
             encode=lambda words: self.features.get(scope.tenant, [Text(words)], keep=False)[0],
             context=self._context,
@@ -230,6 +239,20 @@ class Learner:
             f"the posterior of user {scope.user!r} changed {_ATTEMPTS} times while it was built",
             remedy="try again; if it persists, look for a client that repeats feedback in a loop",
         )
+
+    def _steered(
+        self,
+        tenant: str,
+        population: Population,
+        learned: Posterior,
+        steering: Mapping[str, float],
+    ) -> Posterior:
+        """Return the posterior with what was set by hand; ``count`` stays that of the events."""
+        pairs = self._steering(steering)
+        if not pairs:
+            return learned
+        posterior = self.model.update(population, learned, self.evidence(tenant, pairs))
+        return replace(posterior, count=learned.count)
 
     def _stored(self, user: UserStore, population: Population) -> tuple[Posterior, int] | None:
         try:

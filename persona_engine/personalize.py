@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +16,9 @@ from persona_engine.instructions import AppliedInstructions, apply_instructions,
 from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
 from persona_engine.learning import Learner
+from persona_engine.onboarding import Attributes, in_words, tastes_of
 from persona_engine.ranking import rank_candidates
+from persona_engine.stopwatch import Stopwatch
 from persona_engine.store import Clock, Store, check_text
 from persona_engine.types import (
     Candidate,
@@ -30,24 +31,9 @@ from persona_engine.types import (
     Sampling,
     Scope,
     Step,
+    Taste,
     Trace,
 )
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Wall milliseconds by step."""
-
-    steps: list[Step] = field(default_factory=list)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.steps.append(Step(name, 1e3 * (time.perf_counter() - started)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +70,7 @@ class Personalizer:
         sentences: Sentence embeddings of requests and instructions.
         selector: Judges which instructions apply.
         decoder: Produces the reply.
+        attributes: What tastes are said in.
         count_tokens: Length of a text in the model's tokens.
         budget: Most tokens that instructions may take.
         clock: Against which times of validity are held.
@@ -97,6 +84,7 @@ class Personalizer:
         sentences: Callable[[], FeatureCache],
         selector: Callable[[], InstructionSelector],
         decoder: Callable[[], Decoder],
+        attributes: Callable[[], Attributes],
         count_tokens: Callable[[str], int],
         budget: int,
         clock: Clock,
@@ -106,6 +94,7 @@ class Personalizer:
         self._sentences = sentences
         self._selector = selector
         self._decoder = decoder
+        self._attributes = attributes
         self._count_tokens = count_tokens
         self._budget = budget
         self._clock = clock
@@ -157,7 +146,7 @@ class Personalizer:
             int(i)
             for i in np.argsort([-verdict.rewards[i] for i in range(len(texts))], kind="stable")
         )
-        known = belief.model.personal and belief.posterior.count > 0
+        known = belief.model.personal and belief.informed
         return Ranking(
             order=order,
             candidates=tuple(
@@ -167,7 +156,7 @@ class Personalizer:
             confidence=verdict.confidence,
             personalized=known,
             reason=(
-                f"by a posterior over {belief.posterior.count} comparisons"
+                self._grounds(belief)
                 if known
                 else "by what all users share: nothing is known of this user yet"
             ),
@@ -197,7 +186,22 @@ class Personalizer:
         request = DecodingRequest(applied.messages, order.sampling, order.candidates, order.seed)
         with watch.step("decode"):
             generation = self._decoder().generate(request, generator, belief, on_text=on_text)
-        return Spoken(generation, _trace(applied, belief, generation, watch, skipped))
+        trace = _trace(applied, belief, generation, watch, skipped)
+        return Spoken(generation, trace if belief is None else self._told(scope, belief, trace))
+
+    def tastes(self, scope: Scope, belief: Belief) -> tuple[Taste, ...]:
+        """Return a user's tastes in every attribute that is encoded already, strongest first."""
+        known = partial(self._learner.features.find, scope.tenant)
+        return tastes_of(belief, tuple(self._attributes().all.values()), known)
+
+    def _told(self, scope: Scope, belief: Belief, trace: Trace) -> Trace:
+        said = in_words(self.tastes(scope, belief))
+        return replace(trace, tastes=said, steering=self._attributes().in_words(belief.steering))
+
+    def _grounds(self, belief: Belief) -> str:
+        grounds = f"by a posterior over {belief.posterior.count} comparisons"
+        steering = self._attributes().in_words(belief.steering)
+        return f"{grounds} and what was set by hand: {steering}" if steering else grounds
 
     def _apply(self, scope: Scope, messages: Conversation, watch: Stopwatch) -> AppliedInstructions:
         with watch.step("profile"):
@@ -240,7 +244,7 @@ class Personalizer:
         if belief is None:
             skipped.append("the reward: no population is published for this feature space")
             return None
-        if not belief.posterior.count:
+        if not belief.informed:
             skipped.append("the reward: no comparison by this user yet")
             return None
         return belief

@@ -22,7 +22,7 @@ from persona_engine.interfaces import (
     RewardModel,
 )
 from persona_engine.learning import Learner
-from persona_engine.onboarding import DefaultPopulation, load_shipped
+from persona_engine.onboarding import Attributes, DefaultPopulation, load_shipped
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import Plugins, discover
 from persona_engine.store import Clock, Store
@@ -120,6 +120,11 @@ class Runtime:
         )
 
     @property
+    def attributes(self) -> Attributes:
+        """The bank's styles and the host's own attributes."""
+        return self._once("attributes", lambda: Attributes.known(self.config.attributes))
+
+    @property
     def default_population(self) -> DefaultPopulation | None:
         """The population that the package ships for this reward model and feature space."""
         return self._once(
@@ -140,6 +145,7 @@ class Runtime:
                 sentences=lambda: self.sentences,
                 selector=lambda: self.selector,
                 decoder=lambda: self.decoder,
+                attributes=lambda: self.attributes,
                 count_tokens=self.count_tokens,
                 budget=self.config.instruction_budget,
                 clock=self.clock,
@@ -216,6 +222,7 @@ class Runtime:
             features,
             shipped=shipped,
             refresh_seconds=config.population_refresh_seconds,
+            steering=self.attributes.pairs_of,
             policy=EvidencePolicy(
                 source_weights=config.source_weights,
                 half_life_days=config.half_life_days,

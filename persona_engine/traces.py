@@ -58,6 +58,10 @@ def explain(trace: Trace) -> Explanation:
     lines = [f"{kind}: {trace.reason}."]
     lines += _instruction_lines(trace)
     lines += _candidate_lines(trace)
+    if trace.tastes:
+        lines.append(f"Prefers: {trace.tastes}.")
+    if trace.steering:
+        lines.append(f"Set by hand: {trace.steering}.")
     if trace.reward_model is not None:
         lines.append(f"Reward model: {trace.reward_model}, population {trace.population}.")
     lines += [f"Skipped: {each}." for each in trace.skipped]

@@ -23,7 +23,7 @@ from persona_engine.onboarding.default_population import (
 )
 from persona_engine.onboarding.judge import Crowd
 from persona_engine.onboarding.shipped import load_shipped, write
-from persona_engine.onboarding.tastes import tastes
+from persona_engine.onboarding.tastes import in_words, tastes, tastes_of
 
 __all__ = [
     "STYLES",
@@ -39,6 +39,7 @@ __all__ = [
     "encode_bank",
     "fit_default",
     "fit_to_bank",
+    "in_words",
     "information_gain",
     "load_shipped",
     "next_question",
@@ -47,5 +48,6 @@ __all__ = [
     "read_attributes",
     "replies",
     "tastes",
+    "tastes_of",
     "write",
 ]

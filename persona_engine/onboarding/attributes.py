@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.onboarding.bank import STYLES, question_bank, replies
@@ -69,6 +69,15 @@ class Attributes:
         self._words: dict[str, tuple[str, float]] = {}
         for attribute in self.all.values():
             self._learn(attribute)
+
+    @classmethod
+    def known(cls, path: Path | None) -> Self:
+        """Return the bank's styles and those of a host's file.
+
+        Raises:
+            ConfigError: The file cannot be read, or uses a name that is taken.
+        """
+        return cls([*bank_attributes(), *(read_attributes(path) if path else ())])
 
     def resolve(self, word: str) -> tuple[str, float]:
         """Return the attribute that a word names, and +1 for its high or -1 for its low pole.

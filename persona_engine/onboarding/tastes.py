@@ -1,15 +1,19 @@
-"""Where a person stands on each named style."""
+"""Where a person stands on each named attribute."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from persona_engine.belief import Belief
+from persona_engine.features import Text
 from persona_engine.interfaces import RewardModel
-from persona_engine.onboarding.bank import STYLES, question_bank
+from persona_engine.onboarding.attributes import Attribute, bank_attributes
 from persona_engine.onboarding.bank_features import sides
 from persona_engine.types import FloatArray, Population, Posterior, Taste
+
+Known = FloatArray | None
 
 
 def tastes(
@@ -17,11 +21,13 @@ def tastes(
     population: Population,
     posterior: Posterior,
     features: Mapping[str, FloatArray],
+    *,
+    attributes: Sequence[Attribute] = bank_attributes(),
 ) -> tuple[Taste, ...]:
-    """Return the person's taste in every style of the bank, strongest first.
+    """Return the person's taste in every attribute, strongest first.
 
-    A taste is the logit of the high reply over the low one, averaged over the style's questions.
-    Its spread is the average of theirs: what one style's questions leave unknown about a person is
+    A taste is the logit of the high reply over the low one, averaged over the attribute's pairs.
+    Its spread is the average of theirs: what one attribute's pairs leave unknown about a person is
     nearly the same thing for each, so it does not average out. Strength is the distance of the
     integrated probability from one half, ``|μ| / √(1 + π s² / 8)`` (MacKay 1992): a taste that is
     large but unsure comes after one that is smaller but sure.
@@ -30,30 +36,68 @@ def tastes(
         model: The reward model; called once.
         population: What it was fitted to.
         posterior: What is believed about the person.
-        features: Features ``(D,)`` of the bank's replies by content key, as
+        features: Features ``(D,)`` of the pairs' replies by content key, as
             `DefaultPopulation.features` has them.
+        attributes: The bank's styles unless others are given; at least one.
 
     Raises:
-        InvalidInputError: ``features`` lacks a reply of the bank.
+        InvalidInputError: ``features`` lacks a reply.
         FingerprintMismatchError: The posterior stands on another population.
     """
-    bank = question_bank()
-    a, b = sides(bank, features)
+    pairs = [pair for attribute in attributes for pair in attribute.pairs]
+    owner = np.repeat(np.arange(len(attributes)), [len(each.pairs) for each in attributes])
+    a, b = sides(pairs, features)
     logit = model.logit(population, posterior, a, b)
-    towards_high = np.array([1.0 if question.high == "a" else -1.0 for question in bank])
-    means = towards_high * logit.mean
-    style_of = np.array([question.style for question in bank])
+    means = np.array([1.0 if pair.high == "a" else -1.0 for pair in pairs]) * logit.mean
     found = [
         Taste(
-            style=style.name,
-            low=style.low,
-            high=style.high,
-            mean=float(means[style_of == style.name].mean()),
-            std=float(logit.std[style_of == style.name].mean()),
+            style=attribute.name,
+            low=attribute.low,
+            high=attribute.high,
+            mean=float(means[owner == place].mean()),
+            std=float(logit.std[owner == place].mean()),
         )
-        for style in STYLES.values()
+        for place, attribute in enumerate(attributes)
     ]
     return tuple(sorted(found, key=_strength, reverse=True))
+
+
+def tastes_of(
+    belief: Belief, attributes: Sequence[Attribute], known: Callable[[Sequence[Text]], Known]
+) -> tuple[Taste, ...]:
+    """Return a person's tastes in those attributes whose pairs are encoded already.
+
+    Args:
+        belief: About the person.
+        attributes: What to say it in.
+        known: Returns the features ``(n, D)`` of texts, or None where one was never encoded.
+    """
+    if "texts" in belief.model.reads:
+        return ()  # it would have to read every pair
+    features: dict[str, FloatArray] = {}
+    told = []
+    for attribute in attributes:
+        texts = [Text(side, pair.prompt) for pair in attribute.pairs for side in (pair.a, pair.b)]
+        found = known(texts)
+        if found is not None:
+            told.append(attribute)
+            features.update(zip((text.key for text in texts), found, strict=True))
+    if not told:
+        return ()
+    return tastes(belief.model, belief.population, belief.posterior, features, attributes=told)
+
+
+def in_words(tastes: Sequence[Taste], *, count: int = 3) -> str:
+    """Return the strongest tastes by the names of their poles.
+
+    Examples:
+        >>> in_words([Taste("length", "concise", "detailed", -1.25, 0.31)])
+        'concise (+1.2 ± 0.3)'
+    """
+    return ", ".join(
+        f"{each.high if each.mean > 0 else each.low} (+{abs(each.mean):.1f} ± {each.std:.1f})"
+        for each in tastes[:count]
+    )
 
 
 def _strength(taste: Taste) -> float:

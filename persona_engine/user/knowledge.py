@@ -8,15 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from persona_engine.onboarding import tastes
-from persona_engine.types import FloatArray, Neighbour, Profile, Receipt, Taste
-from persona_engine.user.scoped import (
-    ScopedToUser,
-    bank_texts,
-    by_key,
-    check_count,
-    no_population,
-)
+from persona_engine.types import FloatArray, Neighbour, Profile, Receipt
+from persona_engine.user.scoped import ScopedToUser, check_count, no_population
 
 
 class Knowledge(ScopedToUser):
@@ -25,16 +18,18 @@ class Knowledge(ScopedToUser):
     def profile(self) -> Profile:
         """Return what the engine knows about the person."""
         count = self._rows.comparison_count()
-        belief = self._runtime.learner.belief(self.scope) if count else None
+        steering = self._rows.steering()
+        belief = self._runtime.learner.belief(self.scope) if count or steering else None
         return Profile(
             tenant=self.scope.tenant,
             user=self.scope.user,
             instructions=self._rows.instructions(),
             comparisons=count,
-            tastes=() if belief is None else self._tastes(),
+            tastes=() if belief is None else self._runtime.personalizer.tastes(self.scope, belief),
             reward_model=None if belief is None else belief.model.name,
             population=None if belief is None else belief.population.version,
             created_at=self._rows.created_at(),
+            steering=steering,
         )
 
     def neighbours(self, count: int = 5) -> tuple[Neighbour, ...]:
@@ -95,11 +90,3 @@ class Knowledge(ScopedToUser):
         )
         content = json.dumps(asdict(receipt), sort_keys=True, default=str)
         return replace(receipt, sha256=hashlib.sha256(content.encode()).hexdigest())
-
-    def _tastes(self) -> tuple[Taste, ...]:
-        texts = bank_texts()
-        features = self._runtime.features.find(self.scope.tenant, texts)
-        belief = self._runtime.learner.belief(self.scope)
-        if features is None or belief is None:
-            return ()
-        return tastes(belief.model, belief.population, belief.posterior, by_key(texts, features))

@@ -102,6 +102,25 @@ class Preferences(ScopedToUser):
         new = NewComparison(prompt_text(prompt), chosen, rejected, weight=weight)
         return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
 
+    def steer(self, **strengths: float | None) -> dict[str, float]:
+        """Say what the person wants of replies, by name: ``steer(concise=+1, humour=-0.5)``.
+
+        Any attribute may be named, or either of its poles (``concise`` is ``length`` the other way
+        round). A strength of 1 counts as four answers to questions of that attribute, spread over
+        all its pairs, on top of what comparisons taught; 0 or None takes it back, and everything is
+        as if it had never been. What is not named stays as it is.
+
+        Returns:
+            What is set now: strength towards each attribute's high pole, by the attribute's name.
+
+        Raises:
+            InvalidInputError: A name is unknown (the message lists the known ones and the remedy
+                the nearest), two name the same attribute, or a strength is not from -10 to 10.
+        """
+        if not strengths:
+            return self._rows.steering()
+        return self._rows.steer(self._runtime.attributes.signed(strengths))
+
     def feedback(
         self,
         reply_id: str,

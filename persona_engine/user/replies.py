@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from persona_engine.conversation import check_conversation
 from persona_engine.errors import InvalidInputError
-from persona_engine.personalize import Order, Spoken, Stopwatch, finished
+from persona_engine.personalize import Order, Spoken, finished
+from persona_engine.stopwatch import Stopwatch
 from persona_engine.streaming import ReplyStream, TextSink
 from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
 from persona_engine.types import Conversation, Personalization, Ranking, Reply, Sampling, Step
