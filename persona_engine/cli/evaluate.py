@@ -234,7 +234,7 @@ def _finish(outcome: Outcome, protocol: Protocol, out: Path, *, as_json: bool) -
     write_results(out / "results.json", outcome.rows, asdict(protocol))
     console = stderr()
     try:
-        _draw(outcome, protocol, out)
+        _draw(outcome, out)
     except MissingExtraError as error:
         console.print(printable(f"No pictures: {error}"), soft_wrap=True)
     for name, reason in outcome.failures.items():
@@ -246,17 +246,18 @@ def _finish(outcome: Outcome, protocol: Protocol, out: Path, *, as_json: bool) -
         console.print(f"{_LEGEND}\nWritten to {out}.", soft_wrap=True)
 
 
-def _draw(outcome: Outcome, protocol: Protocol, out: Path) -> None:
+def _draw(outcome: Outcome, out: Path) -> None:
     from persona_engine.evaluation.pictures import draw_few_shot_curve, draw_reliability
 
-    shots = protocol.reported_shots[-1]
-    if shots is not None:
+    shots = [row["shots"] for row in outcome.rows if row["accuracy"] is not None]
+    if not shots:
+        return
+    title = "reliability"
+    if shots[0] is not None:
         draw_few_shot_curve(out / "few-shot.png", outcome.rows)
-    draw_reliability(out / "reliability.png", outcome.bins(shots), _reliability_title(shots))
-
-
-def _reliability_title(shots: int | None) -> str:
-    return "reliability" if shots is None else f"reliability at {shots} comparisons"
+        title += f" at {max(shots)} comparisons"
+    most = None if shots[0] is None else max(shots)
+    draw_reliability(out / "reliability.png", outcome.bins(most), title)
 
 
 def _print(rows: Sequence[Row]) -> None:

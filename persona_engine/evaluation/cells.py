@@ -9,8 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from persona_engine import modelling
 from persona_engine.evaluation.files import replaced
 from persona_engine.evaluation.judging import CellResult
 from persona_engine.interfaces import RewardModel
@@ -53,14 +55,24 @@ class Cells:
 
 
 def source_digest(model: RewardModel) -> str:
-    """Return a hash of a plugin's source: what an older one came to is not what this one does."""
-    package = importlib.import_module(type(model).__module__.partition(".")[0])
-    if package.__name__ == "persona_engine" or package.__file__ is None:
-        package = importlib.import_module(type(model).__module__)
-    path = Path(package.__file__ or "")
-    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    """Return a hash of a method's source: what an older one came to is not what this one does.
+
+    It covers the package of the class, or its module where that is one file, and
+    `persona_engine.modelling`, which methods share.
+    """
+    module = importlib.import_module(type(model).__module__)
+    package = importlib.import_module(module.__name__.partition(".")[0])
+    own = module if package.__name__ == "persona_engine" else package
+    files = sorted({*_sources(own), *_sources(modelling)})
     digest = hashlib.sha256()
     for each in files:
-        if each.is_file():
-            digest.update(each.read_bytes())
+        digest.update(each.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(module: ModuleType) -> list[Path]:
+    """Return the Python files of a package, or the one of a module."""
+    if module.__file__ is None:
+        return []
+    path = Path(module.__file__)
+    return list(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]

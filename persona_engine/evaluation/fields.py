@@ -107,7 +107,10 @@ class Row:
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value)
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what floats hold
+        return False
 
 
 def _short(value: object) -> str:

@@ -145,7 +145,7 @@ def _try(
     model: RewardModel, population: Population, material: Material, trial: Trial
 ) -> TrialResult:
     evidence = [material.evidence(case.support, model.reads) for case in trial.cases]
-    posteriors = model.infer_many(population, evidence)
+    posteriors = model.infer_many(population, evidence) if evidence else []
     figures: list[tuple[float, float]] = []
     by_group: dict[str, list[float]] = defaultdict(list)
     bins = np.zeros((BINS, 3))

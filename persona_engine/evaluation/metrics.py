@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from persona_engine.evaluation.dataset import Doubles
-from persona_engine.types import Score
+from persona_engine.types import IntArray, Score
 
 BINS = 10
 SMALLEST_PROBABILITY = 1e-6
@@ -47,12 +47,18 @@ def calibration_bins(probability: Doubles, weight: Doubles | None = None) -> Dou
         weight: ``(n,)`` weight of each pair; ones if omitted.
     """
     share = np.ones(len(probability)) if weight is None else weight
-    both = np.concatenate([probability, 1.0 - probability])
-    outcome = np.repeat([1.0, 0.0], len(probability))
-    weights = np.tile(share / 2.0, 2)
-    bins = np.minimum((both * BINS).astype(np.int64), BINS - 1)
-    sums = [np.bincount(bins, each, BINS) for each in (weights, weights * both, weights * outcome)]
-    return np.stack(sums, 1)
+    sure = np.maximum(probability, 1.0 - probability)  # of the likelier side, 0.5 to 1
+    right = 0.5 * (np.sign(probability - 0.5) + 1.0)
+    bins = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+    likelier = _sums(bins, share / 2.0, sure, right)
+    other = _sums(BINS - 1 - bins, share / 2.0, 1.0 - sure, 1.0 - right)
+    return likelier + other
+
+
+def _sums(bins: IntArray, weight: Doubles, expected: Doubles, observed: Doubles) -> Doubles:
+    """Return weight, expected and observed sums of each bin, ``(10, 3)``."""
+    columns = (weight, weight * expected, weight * observed)
+    return np.stack([np.bincount(bins, each, BINS) for each in columns], 1)
 
 
 def expected_calibration_error(bins: Doubles) -> float:

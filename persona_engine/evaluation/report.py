@@ -70,7 +70,7 @@ def left_out_rows(common: Mapping[str, Any], folds: Sequence[Sequence[CellResult
 def failed_rows(common: Mapping[str, Any], shots: Sequence[int | None], error: str) -> list[Row]:
     """Return rows without figures, which say why there are none."""
     nothing = dict.fromkeys(FIGURES)
-    failure = {"status": "failed", "error": error}
+    failure = {"seeds": 0, "status": "failed", "error": error}
     return [{**common, "shots": each, **nothing, **failure} for each in shots]
 
 

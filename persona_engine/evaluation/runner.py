@@ -196,9 +196,9 @@ def _parts(dataset: Dataset, features: Features, protocol: Protocol) -> Iterator
         InvalidInputError: Nobody can be judged.
     """
     for seed in range(protocol.seeds):
-        rng = np.random.default_rng(seed)
+        drawing, dividing = (np.random.default_rng([seed, each]) for each in (0, 1))
         rows = dataset.draw(
-            rng, support=max(protocol.shots), disjoint_items=protocol.disjoint == "items"
+            drawing, support=max(protocol.shots), disjoint_items=protocol.disjoint == "items"
         )
         if protocol.ties == "drop":
             rows = rows.take(~rows.tied)
@@ -208,7 +208,7 @@ def _parts(dataset: Dataset, features: Features, protocol: Protocol) -> Iterator
             "protocol": asdict(protocol) | {"seeds": None, "folds": None},
             "seed": seed,
         }
-        for name, split in _splits(dataset, rows, protocol, rng):
+        for name, split in _splits(dataset, rows, protocol, dividing):
             if not len(split.fit) or not any(trial.cases for trial in split.trials):
                 raise _nobody(dataset, rows, protocol)
             about = {**settings, "fold": name}

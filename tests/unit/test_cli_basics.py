@@ -38,6 +38,7 @@ COMMANDS = [
     "export",
     "forget",
     "fit",
+    "evaluate",
     "weights",
     "plugins",
     "db",
