@@ -195,10 +195,10 @@ class _Cache:
 
     def _load(self) -> dict[str, FloatArray]:
         try:
-            with np.load(self._path, allow_pickle=False) as archive:
-                keys, values = archive["keys"], archive["features"]
-                whole = str(archive["fingerprint"]) == self._encoder.fingerprint
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+            archive = _load_archive(self._path)
+            keys, values = archive["keys"], archive["features"]
+            whole = str(archive["fingerprint"]) == self._encoder.fingerprint
+        except (*_UNREADABLE, KeyError):
             return {}  # none yet, or damaged: a cache may be made again
         if not whole or values.shape != (len(keys), self._encoder.width):
             return {}
@@ -256,13 +256,22 @@ def _given_prompts(
     return _prompt_features(items, of_prompt)
 
 
+_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
+"""What NumPy raises for a file that is no archive, or a damaged one."""
+
+
+def _load_archive(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        return {name: loaded[name] for name in loaded.files}
+
+
 def _read_archive(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        return _load_archive(path)
+    except _UNREADABLE as error:
         raise InvalidInputError(
             f"{path} cannot be read as a NumPy archive: {error}",
             remedy="write it by numpy.savez(FILE, ids=[…], features=…), texts as text arrays",
