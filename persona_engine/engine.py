@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from persona_engine.errors import InvalidInputError, ScopeError
 from persona_engine.fitting import FitReport, fit_tenant
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.learning import check_new
-from persona_engine.onboarding import fit_default
+from persona_engine.onboarding import fit_default, labelled_pairs
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
 from persona_engine.store import Clock, NewComparison, Store, utc_now
@@ -113,6 +114,7 @@ class PersonaEngine:
             tenant,
             model=self._runtime.reward_model(name),
             pooled=self._runtime.reward_model(_POOLED),
+            attributes=tuple(self._runtime.attributes.all.values()),
             seed=seed,
             progress=progress,
         )
@@ -130,7 +132,14 @@ class PersonaEngine:
         """
         check_seed(seed)
         learner = self._runtime.learner
-        fitted = fit_default(learner.model, learner.features.encoder, seed=seed, progress=progress)
+        own = self._runtime.attributes.own if "attributes" in learner.model.reads else ()
+        fitted = fit_default(
+            learner.model,
+            learner.features.encoder,
+            seed=seed,
+            attributes=labelled_pairs(own, partial(learner.features.get, tenant)),
+            progress=progress,
+        )
         self.store.tenant(tenant).save_embeddings(
             learner.features.encoder.fingerprint, fitted.features
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
+from persona_engine.onboarding import Attribute, labelled_pairs
 from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
 
 LEAST_USERS = 10
@@ -57,6 +59,7 @@ def fit_tenant(
     *,
     model: RewardModel,
     pooled: RewardModel,
+    attributes: Sequence[Attribute],
     seed: int,
     progress: Progress = no_progress,
 ) -> FitReport:
@@ -70,6 +73,9 @@ def fit_tenant(
         InvalidInputError: There are fewer than 10 users or 50 comparisons.
     """
     names, data = load_preferences(learner, tenant, progress=progress)
+    if "attributes" in model.reads:
+        pairs = labelled_pairs(attributes, partial(learner.features.get, tenant))
+        data = replace(data, attributes=pairs)
     rng = np.random.default_rng(seed)
     held_out = rng.permutation(len(names))[: max(1, round(_HELD_OUT * len(names)))]
     rest = data.take(~np.isin(data.user, held_out))

@@ -4,6 +4,7 @@ from persona_engine.onboarding.attributes import (
     Attribute,
     Attributes,
     bank_attributes,
+    labelled_pairs,
     read_attributes,
 )
 from persona_engine.onboarding.bank import (
@@ -41,6 +42,7 @@ __all__ = [
     "fit_to_bank",
     "in_words",
     "information_gain",
+    "labelled_pairs",
     "load_shipped",
     "next_question",
     "question",

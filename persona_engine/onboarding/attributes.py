@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -14,9 +14,10 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.features import Text
 from persona_engine.onboarding.bank import STYLES, question_bank, replies
 from persona_engine.store import NewComparison, check_text
-from persona_engine.types import Question
+from persona_engine.types import AttributePairs, FloatArray, Question
 
 ANSWERS = 4.0
 """Answers to questions of an attribute that a strength of 1 counts as."""
@@ -78,6 +79,11 @@ class Attributes:
             ConfigError: The file cannot be read, or uses a name that is taken.
         """
         return cls([*bank_attributes(), *(read_attributes(path) if path else ())])
+
+    @property
+    def own(self) -> tuple[Attribute, ...]:
+        """The host's own attributes: all but the bank's."""
+        return tuple(each for each in self.all.values() if each.name not in STYLES)
 
     def resolve(self, word: str) -> tuple[str, float]:
         """Return the attribute that a word names, and +1 for its high or -1 for its low pole.
@@ -178,6 +184,24 @@ def bank_attributes() -> tuple[Attribute, ...]:
         )
         for style in STYLES.values()
     )
+
+
+def labelled_pairs(
+    attributes: Iterable[Attribute], encode: Callable[[Sequence[Text]], FloatArray]
+) -> tuple[AttributePairs, ...]:
+    """Return attributes as features, for `RewardModel.fit`.
+
+    Args:
+        attributes: What to encode.
+        encode: Returns the features ``(n, D)`` of texts.
+    """
+    found = []
+    for attribute in attributes:
+        shown = [(pair.prompt, *replies(pair)) for pair in attribute.pairs]
+        low = encode([Text(each, prompt) for prompt, each, _ in shown])
+        high = encode([Text(each, prompt) for prompt, _, each in shown])
+        found.append(AttributePairs(attribute.name, high, low))
+    return tuple(found)
 
 
 def read_attributes(path: Path) -> tuple[Attribute, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Encoder, Progress, no_progress
 from persona_engine.onboarding.bank import question_bank, replies
-from persona_engine.types import FloatArray, Question
+from persona_engine.types import AttributePairs, FloatArray, IntArray, Question
 
 _ENCODED_AT_ONCE = 16
 
@@ -29,6 +29,16 @@ class BankFeatures:
 
     low: FloatArray
     high: FloatArray
+
+    def labelled(self, places: IntArray) -> tuple[AttributePairs, ...]:
+        """Return the questions at some positions in the bank as labelled pairs of their styles."""
+        styles = np.array([question.style for question in question_bank()])[places]
+        return tuple(
+            AttributePairs(
+                str(style), self.high[places[styles == style]], self.low[places[styles == style]]
+            )
+            for style in np.unique(styles)
+        )
 
     def by_key(self) -> dict[str, FloatArray]:
         """Return each reply's features by `content_key`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from persona_engine.onboarding.bank import question_bank
 from persona_engine.onboarding.bank_features import BankFeatures, encode_bank
 from persona_engine.onboarding.judge import Crowd, judge
 from persona_engine.onboarding.synthetic_users import comparisons, draw_tastes
-from persona_engine.types import FloatArray, Population
+from persona_engine.types import AttributePairs, FloatArray, Population
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,7 @@ def fit_default(
     *,
     seed: int = 0,
     crowd: Crowd = Crowd(),  # noqa: B008  # frozen
+    attributes: Sequence[AttributePairs] = (),
     progress: Progress = no_progress,
 ) -> DefaultPopulation:
     """Encode the bank once, let synthetic users answer it, and fit a population to them.
@@ -57,6 +58,7 @@ def fit_default(
         encoder: Defines the feature space.
         seed: Draws people and answers.
         crowd: How many people answer how much.
+        attributes: Labelled pairs of a host's own attributes, beside the bank's.
         progress: Told about encoding, judging and fitting.
 
     Raises:
@@ -65,7 +67,13 @@ def fit_default(
     """
     bank = encode_bank(encoder, progress=progress)
     return fit_to_bank(
-        reward_model, bank, encoder.fingerprint, seed=seed, crowd=crowd, progress=progress
+        reward_model,
+        bank,
+        encoder.fingerprint,
+        seed=seed,
+        crowd=crowd,
+        attributes=attributes,
+        progress=progress,
     )
 
 
@@ -76,6 +84,7 @@ def fit_to_bank(
     *,
     seed: int = 0,
     crowd: Crowd = Crowd(),  # noqa: B008  # frozen
+    attributes: Sequence[AttributePairs] = (),
     progress: Progress = no_progress,
 ) -> DefaultPopulation:
     """Do as `fit_default` with a bank that is encoded already."""
@@ -89,6 +98,7 @@ def fit_to_bank(
         fingerprint=fingerprint,
         rng=rng,
     )
+    data = replace(data, attributes=(*data.attributes, *attributes))
     population = reward_model.fit(data, rng=rng, progress=progress)
     report = {
         "seed": seed,

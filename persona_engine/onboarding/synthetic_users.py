@@ -174,6 +174,7 @@ def comparisons(
         rejected=np.where(likes_high[:, None], low, high),
         user=user.astype(np.int64),
         fingerprint=fingerprint,
+        attributes=features.labelled(asked),
     )
 
 
