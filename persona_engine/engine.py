@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from persona_engine.aggregation import Rule
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
 from persona_engine.errors import InvalidInputError, ScopeError
@@ -16,8 +17,9 @@ from persona_engine.learning import check_new
 from persona_engine.onboarding import fit_default, labelled_pairs
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
+from persona_engine.sharing import rank_shared
 from persona_engine.store import Clock, NewComparison, Store, utc_now
-from persona_engine.types import Scope
+from persona_engine.types import Conversation, Ranking, Scope
 from persona_engine.user import User, check_seed
 
 __all__ = ["Check", "FitReport", "PersonaEngine", "User"]
@@ -168,6 +170,39 @@ class PersonaEngine:
         if self._runtime.learner.population(tenant) is not None:
             return None
         return self.fit_default(tenant=tenant, seed=seed, progress=progress)
+
+    def rank_shared(
+        self,
+        users: Sequence[str],
+        prompt: str | Conversation,
+        candidates: Sequence[str],
+        *,
+        rule: Rule = "maxmin",
+        tenant: str = "default",
+    ) -> Ranking:
+        """Order replies that the host has already for several people who share one of them.
+
+        Args:
+            users: Who shares the reply.
+            prompt: What it answers.
+            candidates: The replies.
+            rule: ``mean`` pleases most on the whole, ``maxmin`` and ``leximin`` please whoever is
+                pleased least; see `persona_engine.aggregation.aggregate`.
+            tenant: Whose users they are.
+
+        Returns:
+            The order; its confidence is the expected share of the people who prefer the first
+            candidate to the second.
+
+        Raises:
+            InvalidInputError: There is nobody, somebody is named twice, there are no candidates,
+                one is blank, or there is no such rule.
+            ScopeError: Somebody is no name.
+        """
+        if isinstance(users, str):
+            raise InvalidInputError(f"users is {users!r}, expected a list of one or more names")
+        scopes = [self.user(user, tenant=tenant).scope for user in users]
+        return rank_shared(self._runtime.learner, scopes, prompt, candidates, rule=rule)
 
     def import_comparisons(
         self,

@@ -126,19 +126,10 @@ class Personalizer:
 
     def rank(self, scope: Scope, prompt: Conversation | str, responses: Sequence[str]) -> Ranking:
         """Order a host's candidates by the user's reward."""
-        if isinstance(responses, str) or not responses:
-            raise InvalidInputError(
-                f"candidates is {responses!r}, expected a list of one or more texts"
-            )
-        if isinstance(prompt, str):
-            check_text("prompt", prompt)
-        else:
-            check_conversation(prompt)
-        for each in responses:
-            check_response(each)
+        check_candidates(prompt, responses)
         belief = self._learner.belief(scope, prompt=prompt)
         if belief is None:
-            return _as_given(responses, "no population is published for this feature space")
+            return as_given(responses, "no population is published for this feature space")
         texts = [Text(each, prompt) for each in responses]
         features = self._learner.features.get(scope.tenant, texts, keep=False)
         verdict = rank_candidates(responses, features, belief, min_confidence=0.5)
@@ -250,6 +241,21 @@ class Personalizer:
         return belief
 
 
+def check_candidates(prompt: Conversation | str, responses: Sequence[str]) -> None:
+    """Raise unless a host's candidates can be ranked.
+
+    Raises:
+        InvalidInputError: There are none, one is blank, or the prompt cannot be used.
+    """
+    if isinstance(responses, str) or not responses:
+        raise InvalidInputError(
+            f"candidates is {responses!r}, expected one or more texts in a list"
+        )
+    check_text("prompt", prompt) if isinstance(prompt, str) else check_conversation(prompt)
+    for each in responses:
+        check_response(each)
+
+
 def _untouched(messages: Conversation) -> AppliedInstructions:
     return AppliedInstructions(tuple(messages), (), 0, "no standing instruction applies")
 
@@ -278,7 +284,8 @@ def _trace(
     )
 
 
-def _as_given(responses: Sequence[str], reason: str) -> Ranking:
+def as_given(responses: Sequence[str], reason: str) -> Ranking:
+    """Return candidates in the order in which they were given, and why."""
     return Ranking(
         order=tuple(range(len(responses))),
         candidates=tuple(Candidate(each, None, None, tokens=0) for each in responses),

@@ -174,6 +174,38 @@ def test_answers_about_length_order_texts_that_differ_in_length(someone, likes):
     assert reversed_.candidates[0].text == ranking.candidates[0].text
 
 
+def test_a_shared_reply_spares_whoever_likes_it_least(engine):
+    """Two who like it brief and one who likes it long."""
+    answers = {"brief-1": "low", "brief-2": "low", "thorough": "high"}
+    for name, likes in answers.items():
+        for asked in [each for each in BANK if each.style == "length"][:6]:
+            low = "b" if asked.high == "a" else "a"
+            engine.user(name).prefer(asked, low if likes == "low" else asked.high)
+    terse = "Walk, then jog. Rest every other day."
+    middling = f"{terse} Begin with a week of brisk walks, which prepare your joints and lungs."
+    wordy = f"{middling} Starting to run can feel daunting, and that is normal. " * 3
+    candidates = [terse, middling, wordy]
+    by_person = [engine.user(name).rank(ASK, candidates) for name in answers]
+    assert {each.order[0] for each in by_person} == {0, 2}
+    majority = engine.rank_shared(list(answers), ASK, candidates, rule="mean")
+    fair = engine.rank_shared(list(answers), ASK, candidates)
+    assert majority.personalized and fair.personalized
+
+    def least(ranking):
+        chosen = ranking.candidates[0].text
+        return min(c.reward for r in by_person for c in r.candidates if c.text == chosen)
+
+    assert least(fair) >= least(majority)
+    assert fair.candidates[0].reward == pytest.approx(least(fair), abs=1e-3)
+    alone = engine.rank_shared(["thorough"], ASK, candidates)
+    assert alone.order == by_person[2].order
+    for bad in ([], ["thorough", "thorough"], "thorough"):
+        with pytest.raises(InvalidInputError, match="users"):
+            engine.rank_shared(bad, ASK, candidates)
+    with pytest.raises(InvalidInputError, match="rule"):
+        engine.rank_shared(["thorough"], ASK, candidates, rule="sum")
+
+
 def test_ranking_leaves_nothing_behind(someone):
     someone.rank("a prompt of nobody's", ["one text", "another text"])
     features = someone._runtime.features
