@@ -19,6 +19,7 @@ from persona_engine.types import (
     FloatArray,
     Generation,
     Instruction,
+    LogLikelihood,
     Population,
     Posterior,
     PreferenceData,
@@ -141,6 +142,14 @@ def given(context: Context | None) -> dict[str, Context]:
     None gives none, so that models that read features only need not know what a context is.
     """
     return {} if context is None else {"context": context}
+
+
+@runtime_checkable
+class AsksLanguageModel(Protocol):
+    """A reward model whose `RewardModel.fit` needs a language model's log-likelihoods."""
+
+    def asking(self, log_likelihood: LogLikelihood) -> RewardModel:
+        """Return the same model, with a language model that ``fit`` may ask."""
 
 
 @runtime_checkable

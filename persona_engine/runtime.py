@@ -14,6 +14,7 @@ from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache
 from persona_engine.index import Kind, VectorCache
 from persona_engine.interfaces import (
+    AsksLanguageModel,
     Decoder,
     Encoder,
     Generator,
@@ -26,7 +27,7 @@ from persona_engine.onboarding import Attributes, DefaultPopulation, load_shippe
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import Plugins, discover
 from persona_engine.store import Clock, Store
-from persona_engine.types import Conversation, FloatArray, Population, Scope
+from persona_engine.types import Context, Conversation, FloatArray, Population, Scope
 from persona_engine.weighing import EvidencePolicy
 from persona_engine.weights import resolve
 
@@ -155,7 +156,20 @@ class Runtime:
 
     def reward_model(self, name: str) -> RewardModel:
         """Return a new reward model by its plugin's name."""
-        return self.plugins.create("reward_model", name, **self._settings(name))
+        model = self.plugins.create("reward_model", name, **self._settings(name))
+        ask = self._context().log_likelihood
+        return model.asking(ask) if ask and isinstance(model, AsksLanguageModel) else model
+
+    def _context(self) -> Context:
+        """Return what models of texts may ask: the language model, where there is one."""
+        if self.config.generator is None:
+            return Context()
+        return Context(log_likelihood=self._log_likelihood)
+
+    def _log_likelihood(
+        self, conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> FloatArray:
+        return self.generator.log_likelihood(conversations, responses)  # loaded when first asked
 
     def count_tokens(self, text: str) -> int:
         """Return a text's length in the generator's tokens, or a careful estimate without one."""
@@ -222,6 +236,7 @@ class Runtime:
             features,
             shipped=shipped,
             refresh_seconds=config.population_refresh_seconds,
+            context=self._context(),
             steering=self.attributes.pairs_of,
             policy=EvidencePolicy(
                 source_weights=config.source_weights,

@@ -150,7 +150,7 @@ def spread_does_not_grow(subject: RewardModelSubject) -> None:
 
 def evidence_narrows_the_spread(subject: RewardModelSubject) -> None:
     """Be unsure of a stranger, and surer of who has answered (personal methods)."""
-    if not subject.model.personal:
+    if not subject.is_personal:
         return
     stranger, known = (_spreads(subject, each)[1] for each in (subject.prior, subject.posterior))
     require(

@@ -65,7 +65,7 @@ def shared_preference_is_found(subject: RewardModelSubject) -> None:
 
 def personal_preference_is_found(subject: RewardModelSubject) -> None:
     """Predict users never seen from a few answers, when tastes are opposed (personal methods)."""
-    if not subject.model.personal:
+    if not subject.is_personal:
         return
     planted = subject.opposed
     people = subject.model.infer_many(subject.population, planted.support)
@@ -78,7 +78,7 @@ def personal_preference_is_found(subject: RewardModelSubject) -> None:
 
 def neighbours_want_alike(subject: RewardModelSubject) -> None:
     """Place users with like tastes nearer than users with opposite ones (personal methods)."""
-    if not subject.model.personal:
+    if not subject.is_personal:
         return
     tastes = subject.opposed.tastes
     people = subject.model.infer_many(subject.population, subject.opposed.support)

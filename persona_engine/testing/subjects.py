@@ -34,6 +34,11 @@ class RewardModelSubject:
         """One instance that the checks share; checks of purity make a second one."""
         return self.factory()
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether features alone show the model how people differ; the kit has no words."""
+        return self.model.personal and "texts" not in self.model.reads
+
     @cached_property
     def opposed(self) -> Planted:
         """Users whose tastes differ far more than they agree."""
