@@ -19,6 +19,7 @@ from persona_engine.cli import (
     onboard,
     plugins,
     profile,
+    steer,
     weights,
 )
 from persona_engine.cli.demo import command as demo
@@ -39,6 +40,7 @@ for module in (
     onboard,
     instructions,
     feedback,
+    steer,
     profile,
     data,
     fit,

@@ -54,6 +54,9 @@ def _print_profile(profile: Profile) -> None:
     elif profile.comparisons:
         console.print("No population is published: fit one with `persona fit --default`.")
     print_instructions(profile.instructions)
+    if profile.steering:
+        said = ", ".join(f"{name} {each:+g}" for name, each in profile.steering.items())
+        console.print(f"Set by hand: {printable(said)}", soft_wrap=True)
     if profile.tastes:
         rows = [
             (each.style, each.low, each.high, f"{each.mean:+.2f} ± {each.std:.2f}")
