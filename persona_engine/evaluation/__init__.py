@@ -4,9 +4,10 @@ Readers give a `Dataset`, encoders or a file give its `Features`, a `Protocol` s
 divided, and `evaluate` fits and predicts. Metrics are in `persona_engine.evaluation.metrics`.
 """
 
+from persona_engine.evaluation.archives import read_features
 from persona_engine.evaluation.dataset import Comparisons, Dataset, Item
 from persona_engine.evaluation.encoders import features_by_name
-from persona_engine.evaluation.features import Features, encode, read_features
+from persona_engine.evaluation.features import Features, encode
 from persona_engine.evaluation.readers import read_comparisons, read_votes
 from persona_engine.evaluation.runner import Outcome, Protocol, evaluate
 

@@ -1,11 +1,10 @@
-"""Features of a dataset: encoded once and kept in a file, or brought by the caller."""
+"""Features of a dataset, encoded once and kept in a file."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-import zipfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.evaluation.dataset import Comparisons, Dataset, Item
-from persona_engine.evaluation.files import replaced
+from persona_engine.evaluation.files import UNREADABLE, load_archive, replaced
 from persona_engine.interfaces import Encoder, Progress, no_progress
 from persona_engine.types import (
     Conversation,
@@ -125,46 +124,8 @@ def encode(
     return Features(
         dataset.items,
         responses,
-        _prompt_features(dataset.items, {item.id: found[_key(item)] for item in prompts}),
+        prompt_rows(dataset.items, {item.id: found[_key(item)] for item in prompts}),
         encoder.fingerprint,
-    )
-
-
-def read_features(dataset: Dataset, path: Path) -> Features:
-    """Return features of a dataset's items from a NumPy archive that the caller made.
-
-    The archive holds ``features`` ``(M, D)`` and beside it one text array ``(M,)``: ``ids`` (the
-    items of --items; in comparisons, the texts themselves) or ``texts``. Where a response's
-    features depend on its prompt, ``prompts`` ``(M,)`` holds that. ``prompt_texts`` ``(Q,)`` and
-    ``prompt_features`` ``(Q, P)`` are for methods that condition on prompts.
-
-    Raises:
-        InvalidInputError: The file is no such archive, or an item of the dataset is not in it.
-    """
-    arrays = _read_archive(path)
-    names = arrays.get("ids", arrays.get("texts"))
-    values = arrays.get("features")
-    if names is None or values is None:
-        raise InvalidInputError(
-            f"{path} holds {sorted(arrays)}, expected features and ids (or texts)",
-            remedy="numpy.savez(FILE, ids=[…], features=…) with one row of features for each id",
-        )
-    rows = _finite_rows(path, "features", values, len(names))
-    of_item = _lookup(arrays, names, rows)
-    found = []
-    for item in dataset.items:
-        row = of_item(item)
-        if row is None:
-            raise InvalidInputError(
-                f"{path} has no features of {item.id[:80]!r}, which {dataset.name} compares",
-                remedy="add a row for each item that is compared",
-            )
-        found.append(row)
-    return Features(
-        dataset.items,
-        np.stack(found),
-        _given_prompts(path, arrays, dataset.items),
-        f"file/{_hash_of_file(path)}/{rows.shape[1]}",
     )
 
 
@@ -195,10 +156,10 @@ class _Cache:
 
     def _load(self) -> dict[str, FloatArray]:
         try:
-            archive = _load_archive(self._path)
+            archive = load_archive(self._path)
             keys, values = archive["keys"], archive["features"]
             whole = str(archive["fingerprint"]) == self._encoder.fingerprint
-        except (*_UNREADABLE, KeyError):
+        except (*UNREADABLE, KeyError):
             return {}  # none yet, or damaged: a cache may be made again
         if not whole or values.shape != (len(keys), self._encoder.width):
             return {}
@@ -214,82 +175,12 @@ class _Cache:
             )
 
 
-def _prompt_features(
-    items: Sequence[Item], of_prompt: Mapping[str, FloatArray]
-) -> FloatArray | None:
+def prompt_rows(items: Sequence[Item], of_prompt: Mapping[str, FloatArray]) -> FloatArray | None:
     """Return a row for each item, zeros for one without a prompt; None when none has any."""
     if not of_prompt:
         return None
     nothing = np.zeros_like(next(iter(of_prompt.values())))
     return np.stack([of_prompt.get(item.prompt, nothing) for item in items])
-
-
-def _lookup(
-    arrays: Mapping[str, np.ndarray], names: np.ndarray, rows: FloatArray
-) -> Callable[[Item], FloatArray | None]:
-    """Return what finds an item's row by its id or text, and by its prompt where that is given."""
-    by_id, with_prompt = "ids" in arrays, "prompts" in arrays
-    prompts = arrays["prompts"] if with_prompt else np.full(len(names), "")
-    table = {
-        (str(name), str(prompt)): row
-        for name, prompt, row in zip(names, prompts, rows, strict=True)
-    }
-    return lambda item: table.get(
-        (item.id if by_id else item.text, item.prompt if with_prompt else "")
-    )
-
-
-def _given_prompts(
-    path: Path, arrays: Mapping[str, np.ndarray], items: Sequence[Item]
-) -> FloatArray | None:
-    texts, values = arrays.get("prompt_texts"), arrays.get("prompt_features")
-    if texts is None or values is None:
-        return None
-    rows = _finite_rows(path, "prompt_features", values, len(texts))
-    of_prompt = dict(zip(map(str, texts), rows, strict=True))
-    for item in items:
-        if item.prompt and item.prompt not in of_prompt:
-            raise InvalidInputError(
-                f"{path} has no features of the prompt {item.prompt[:80]!r}",
-                remedy="add a row of prompt_features for each prompt, or leave them out",
-            )
-    return _prompt_features(items, of_prompt)
-
-
-_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
-"""What NumPy raises for a file that is no archive, or a damaged one."""
-
-
-def _load_archive(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
-        loaded = np.load(file, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        return {name: loaded[name] for name in loaded.files}
-
-
-def _read_archive(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return _load_archive(path)
-    except _UNREADABLE as error:
-        raise InvalidInputError(
-            f"{path} cannot be read as a NumPy archive: {error}",
-            remedy="write it by numpy.savez(FILE, ids=[…], features=…), texts as text arrays",
-        ) from error
-
-
-def _finite_rows(path: Path, name: str, values: np.ndarray, count: int) -> FloatArray:
-    if values.ndim != 2 or len(values) != count or values.dtype.kind not in "fiu":
-        raise InvalidInputError(
-            f"{path}: {name} has shape {values.shape} and type {values.dtype}, expected "
-            f"({count}, D) numbers",
-            remedy="give one row of numbers for each text",
-        )
-    rows: FloatArray = values.astype(np.float32)
-    if not np.isfinite(rows).all():
-        bad = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
-        raise InvalidInputError(f"{path}: row {bad} of {name} is not finite, expected numbers")
-    return rows
 
 
 def _prompt(item: Item) -> Conversation:
@@ -305,8 +196,3 @@ def _hash(*texts: str) -> str:
     for text in texts:
         digest.update(f"{len(text)}:{text}".encode())
     return digest.hexdigest()[:24]
-
-
-def _hash_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
