@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from persona_engine.cli.bench import Bench
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, options_of
 from persona_engine.cli.output import print_json, print_table, printable, stderr
-from persona_engine.cli.progress import ProgressCallback, console_progress
+from persona_engine.cli.progress import console_progress
 from persona_engine.errors import InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from persona_engine.config import EngineConfig
-    from persona_engine.evaluation import Dataset, Features, Outcome, Protocol
+    from persona_engine.evaluation import Dataset, Outcome, Protocol
     from persona_engine.evaluation.report import Row
-    from persona_engine.interfaces import RewardModel
     from persona_engine.plugins import Plugins
 
 POOLED = "bradley_terry"
@@ -123,7 +121,7 @@ def evaluate(
     )
     dataset = _dataset(comparisons, votes, items, groups)
     with console_progress() as progress:
-        bench = _Bench(plugins, settings, out, progress)
+        bench = Bench(plugins, settings, out, progress)
         outcome = bench.judge(dataset, bench.features(dataset, encoder, features), names, how)
     _finish(outcome, how, out, as_json=json)
 
@@ -169,62 +167,6 @@ def _dataset(
             remedy='pass --items FILE, JSON lines such as {"item": "17", "text": "…"}',
         )
     return read_votes(votes, items, groups=groups)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bench:
-    """Where plugins, settings and finished work are."""
-
-    plugins: Plugins
-    settings: EngineConfig
-    out: Path
-    progress: ProgressCallback
-
-    def features(self, dataset: Dataset, encoder: str | None, file: Path | None) -> Features:
-        """Return features from a file, or from an encoder by its name."""
-        from persona_engine.evaluation import features_by_name, read_features
-        from persona_engine.evaluation.encoders import DEFAULT
-
-        if file is not None and encoder is not None:
-            raise InvalidInputError("expected one of --encoder and --features, not both")
-        if file is not None:
-            return read_features(dataset, file)
-        return features_by_name(
-            encoder or DEFAULT,
-            dataset,
-            plugins=self.plugins,
-            config=self.settings,
-            folder=self.out / "features",
-            progress=self.progress,
-        )
-
-    def judge(
-        self, dataset: Dataset, features: Features, names: Sequence[str], protocol: Protocol
-    ) -> Outcome:
-        """Judge methods by name."""
-        from persona_engine.evaluation import evaluate as run
-
-        try:
-            return run(
-                dataset,
-                features,
-                {name: partial(self._make, name) for name in names},
-                protocol,
-                folder=self.out / "cells",
-                settings=self.settings.plugin_settings,
-                progress=self.progress,
-            )
-        except KeyboardInterrupt:
-            stderr().print(
-                f"\nWhat is done stays in {self.out}; the same command goes on from there.",
-                soft_wrap=True,
-            )
-            raise
-
-    def _make(self, name: str) -> RewardModel:
-        return self.plugins.create(
-            "reward_model", name, **self.settings.plugin_settings.get(name, {})
-        )
 
 
 def _finish(outcome: Outcome, protocol: Protocol, out: Path, *, as_json: bool) -> None:

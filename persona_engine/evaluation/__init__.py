@@ -8,10 +8,12 @@ from persona_engine.evaluation.archives import read_features
 from persona_engine.evaluation.dataset import Comparisons, Dataset, Item
 from persona_engine.evaluation.encoders import features_by_name
 from persona_engine.evaluation.features import Features, encode
+from persona_engine.evaluation.judging import Aids
 from persona_engine.evaluation.readers import read_comparisons, read_votes
 from persona_engine.evaluation.runner import Outcome, Protocol, evaluate
 
 __all__ = [
+    "Aids",
     "Comparisons",
     "Dataset",
     "Features",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,12 +36,15 @@ class Features:
         responses: ``(M, D)`` features of each item.
         prompts: ``(M, P)`` features of each item's prompt; None when no item has one.
         fingerprint: Feature space.
+        of_others: Returns features ``(n, D)`` of texts that nobody compared; None where only the
+            caller could compute them.
     """
 
     items: tuple[Item, ...]
     responses: FloatArray
     prompts: FloatArray | None
     fingerprint: str
+    of_others: Callable[[Sequence[Item]], FloatArray] | None = None
 
     def preferences(self, rows: Comparisons, reads: Collection[str] = ()) -> PreferenceData:
         """Return comparisons as reward models learn from them; users are numbered anew from 0."""
@@ -101,6 +104,7 @@ class Features:
             self,
             responses=np.concatenate([self.responses, one_hot], 1),
             fingerprint=f"{self.fingerprint}+item/{_hash(*names)}",
+            of_others=self.of_others and _widened(self.of_others, len(names)),
         )
 
 
@@ -120,13 +124,25 @@ def encode(
     cache = _Cache(folder, encoder)
     prompts = [Item(item.prompt, item.prompt) for item in dataset.items if item.prompt]
     found = cache.get([*dataset.items, *dict.fromkeys(prompts)], progress)
-    responses = np.stack([found[_key(item)] for item in dataset.items])
+
+    def rows(items: Sequence[Item]) -> FloatArray:
+        known = cache.get(items, progress)
+        return np.stack([known[_key(item)] for item in items])
+
     return Features(
         dataset.items,
-        responses,
+        rows(dataset.items),
         prompt_rows(dataset.items, {item.id: found[_key(item)] for item in prompts}),
         encoder.fingerprint,
+        rows,
     )
+
+
+def _widened(
+    of_others: Callable[[Sequence[Item]], FloatArray], count: int
+) -> Callable[[Sequence[Item]], FloatArray]:
+    """Return the same features beside those of an item's identity, which other texts have not."""
+    return lambda items: np.pad(of_others(items), ((0, 0), (0, count)))
 
 
 class _Cache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -20,8 +20,18 @@ from persona_engine.evaluation.metrics import (
     predicted,
 )
 from persona_engine.evaluation.splits import Case, Split, Trial
-from persona_engine.interfaces import Progress, RewardModel, given, no_progress
-from persona_engine.types import Context, Evidence, IntArray, Population, Posterior, Score
+from persona_engine.interfaces import AsksLanguageModel, Progress, RewardModel, given, no_progress
+from persona_engine.types import (
+    AttributePairs,
+    Context,
+    Evidence,
+    IntArray,
+    LogLikelihood,
+    Population,
+    Posterior,
+    PreferenceData,
+    Score,
+)
 
 _TIMED_USERS = 15
 
@@ -83,6 +93,32 @@ class CellResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Aids:
+    """What some methods need besides people's comparisons.
+
+    Args:
+        attributes: Returns labelled pairs of named attributes, for methods that read them.
+        log_likelihood: Returns a language model's log-probability of responses, for methods that
+            ask for it.
+    """
+
+    attributes: Callable[[], tuple[AttributePairs, ...]] = tuple
+    log_likelihood: LogLikelihood | None = None
+
+    def given_to(self, model: RewardModel) -> RewardModel:
+        """Return a model that may ask the language model, if it wants to."""
+        if self.log_likelihood is None or not isinstance(model, AsksLanguageModel):
+            return model
+        return model.asking(self.log_likelihood)
+
+    def data(self, data: PreferenceData, model: RewardModel) -> PreferenceData:
+        """Return what a model learns from, with attributes if it reads them."""
+        if "attributes" not in model.reads:
+            return data
+        return replace(data, attributes=self.attributes())
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """What reward models are judged on.
 
@@ -90,11 +126,13 @@ class Material:
         rows: Comparisons.
         features: Features of the items that they are about.
         groups: Names of groups.
+        aids: What some methods need besides.
     """
 
     rows: Comparisons
     features: Features
     groups: Sequence[str]
+    aids: Aids
 
     def evidence(self, rows: IntArray, reads: Collection[str]) -> Evidence:
         """Return the comparisons of one person."""
@@ -129,7 +167,9 @@ def judge(
         seed: Of the fit.
         progress: Told of the fit.
     """
+    model = material.aids.given_to(model)
     data = material.features.preferences(material.rows.take(split.fit), model.reads)
+    data = material.aids.data(data, model)
     started = time.perf_counter()
     population = model.fit(data, rng=np.random.default_rng(seed), progress=progress)
     seconds = time.perf_counter() - started
@@ -180,7 +220,8 @@ def _predict(
     """Return the log-odds of what the person preferred."""
     asked, sign = material.sides(case.query)
     query = material.features.evidence(asked, model.reads)
-    context = Context(query.prompt, query.texts) if model.reads else None
+    ask = material.aids.log_likelihood if "texts" in model.reads else None
+    context = Context(query.prompt, query.texts, ask) if model.reads else None
     score = model.logit(population, posterior, query.chosen, query.rejected, **given(context))
     _check(score, len(query))
     return Score((sign * score.mean).astype(np.float32), score.std)

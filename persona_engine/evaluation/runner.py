@@ -13,7 +13,7 @@ from persona_engine.errors import InvalidInputError, PersonaError
 from persona_engine.evaluation.cells import Cells, source_digest
 from persona_engine.evaluation.dataset import NO_GROUP, Comparisons, Dataset, Doubles
 from persona_engine.evaluation.features import Features
-from persona_engine.evaluation.judging import CellResult, Material, judge
+from persona_engine.evaluation.judging import Aids, CellResult, Material, judge
 from persona_engine.evaluation.report import Row, failed_rows, few_shot_rows, left_out_rows
 from persona_engine.evaluation.splits import Disjoint, Split, few_shot_split, group_splits
 from persona_engine.interfaces import Progress, RewardModel, no_progress
@@ -114,6 +114,7 @@ def evaluate(
     *,
     folder: Path,
     settings: Mapping[str, Any] | None = None,
+    aids: Aids = Aids(),  # noqa: B008  # frozen
     progress: Progress = no_progress,
 ) -> Outcome:
     """Judge methods on a dataset.
@@ -130,12 +131,13 @@ def evaluate(
         protocol: How they are judged.
         folder: Where finished cells are kept.
         settings: Settings of the methods, by name; they only tell cells apart.
+        aids: What some methods need besides.
         progress: Told of finished cells and of fits.
 
     Raises:
         InvalidInputError: Nobody can be judged on this data by this protocol.
     """
-    run = _Run(dataset, features, protocol, Cells(folder), progress)
+    run = _Run(dataset, features, protocol, Cells(folder), aids, progress)
     parts = list(_parts(dataset, features, protocol))
     rows: list[Row] = []
     cells: dict[str, tuple[CellResult, ...]] = {}
@@ -170,6 +172,7 @@ class _Run:
     features: Features
     protocol: Protocol
     store: Cells
+    aids: Aids
     progress: Progress
 
     def cell(self, model: RewardModel, part: _Part, mine: Mapping[str, Any]) -> CellResult:
@@ -180,7 +183,7 @@ class _Run:
             return found
         result = judge(
             model,
-            Material(part.rows, self.features, self.dataset.groups),
+            Material(part.rows, self.features, self.dataset.groups, self.aids),
             part.split,
             seed=part.seed,
             progress=lambda what, done, total: self.progress(f"{name}: {what}", done, total),

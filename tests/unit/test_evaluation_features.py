@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.evaluation import encode, read_comparisons, read_features
+from persona_engine.evaluation import Item, encode, read_comparisons, read_features
 from persona_engine.evaluation import features as features_module
 
 ROWS = [
@@ -181,3 +181,9 @@ def test_a_file_that_is_no_archive_is_named(dataset, tmp_path):
     np.save(tmp_path / "one.npy", np.eye(2))
     with pytest.raises(InvalidInputError, match="single array"):
         read_features(dataset, tmp_path / "one.npy")
+
+
+def test_other_texts_have_features_in_the_same_space(dataset, tmp_path):
+    found = encode(dataset, LengthEncoder(), tmp_path).with_item_identity()
+    others = found.of_others([Item("new", "new", "Why?"), Item("Hi.", "Hi.")])
+    assert others.tolist() == [[3, 4, 0, 0, 0], [3, 0, 0, 0, 0]]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from persona_engine.errors import InvalidInputError, PluginError
-from persona_engine.evaluation import Features, Item, Protocol, evaluate
+from persona_engine.evaluation import Aids, Features, Item, Protocol, evaluate
 from persona_engine.evaluation.dataset import ComparisonDataset, Comparisons
 from persona_engine.interfaces import RewardModel
-from persona_engine.types import Population, Posterior, Score
+from persona_engine.types import AttributePairs, Population, Posterior, Score
 
 USERS, EACH = 20, 12
 
@@ -197,3 +197,42 @@ def test_shots_that_nobody_has_are_told(dataset, features, tmp_path):
     rows = run(dataset, features, tmp_path, Protocol(shots=(2, 40)), oracle=Oracle).rows
     assert [row["status"] for row in rows] == ["ok", "no data"]
     assert rows[1]["accuracy"] is None
+
+
+class Needy(Oracle):
+    """Wants everything there is."""
+
+    reads = frozenset({"prompt", "texts", "attributes"})
+
+    def __init__(self, ask=None):
+        super().__init__()
+        self.ask = ask
+
+    def asking(self, log_likelihood):
+        return Needy(log_likelihood)
+
+    def fit(self, data, *, rng, progress=None):
+        assert [each.name for each in data.attributes] == ["length"]
+        assert data.texts[0].chosen == str(2 * int(data.texts[0].rejected) // 2 - 1)
+        assert self.ask([], ["x"]).tolist() == [-1.0]
+        return super().fit(data, rng=rng)
+
+    def logit(self, population, posterior, a, b, *, context=None):
+        assert context.log_likelihood is not None
+        turned = [int(pair.chosen) % 2 == 1 for pair in context.texts]
+        assert turned == (a[:, 0] < b[:, 0]).tolist()
+        return super().logit(population, posterior, a, b)
+
+
+def test_a_method_is_given_what_it_reads(dataset, features, tmp_path):
+    pairs = (AttributePairs("length", np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)),)
+    aids = Aids(lambda: pairs, lambda prompts, texts: np.full(len(texts), -1.0, np.float32))
+    outcome = evaluate(
+        dataset, features, {"needy": Needy, "oracle": Oracle}, THREE, folder=tmp_path, aids=aids
+    )
+    assert outcome.failures == {}
+    needy, plain = (
+        [row["accuracy"] for row in outcome.rows if row["method"] == name]
+        for name in ("needy", "oracle")
+    )
+    assert needy == plain
