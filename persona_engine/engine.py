@@ -217,7 +217,7 @@ class PersonaEngine:
 
         Args:
             rows: Mappings with ``user``, ``prompt``, ``chosen``, ``rejected`` and, if need be,
-                ``weight``.
+                ``weight`` and ``tie``.
             tenant: Whose users they are.
             progress: Told of the rows that are written.
 
@@ -271,7 +271,12 @@ def _checked_row(row: object, number: int) -> tuple[str, NewComparison]:
     try:
         user, prompt = row["user"], row["prompt"]
         new = NewComparison(
-            prompt, row["chosen"], row["rejected"], weight=row.get("weight", 1.0), source="import"
+            prompt,
+            row["chosen"],
+            row["rejected"],
+            weight=row.get("weight", 1.0),
+            source="import",
+            tie=row.get("tie", False),
         )
         check_new(new)
     except KeyError as error:

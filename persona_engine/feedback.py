@@ -20,7 +20,7 @@ class Preference:
         chosen: The preferred text.
         rejected: The other.
         weight: Strength; 1 for a plain comparison.
-        source: What it was made from: ``rating``, ``edit`` or ``choice``.
+        source: What it was made from: ``rating``, ``edit``, ``choice`` or ``ranking``.
     """
 
     chosen: str
@@ -107,6 +107,40 @@ def from_choice(candidates: Sequence[str], chosen: int | str) -> tuple[Preferenc
     if not others or not picked.strip():
         raise InvalidInputError("there is no other candidate that it was chosen over")
     return tuple(Preference(picked, each, 1.0 / len(others), "choice") for each in others)
+
+
+def from_ranking(candidates: Sequence[str], ranking: Sequence[int]) -> tuple[Preference, ...]:
+    """Prefer each ranked candidate to those ranked below it.
+
+    Breaking a whole ranking into its pairs, equally weighted, is a consistent estimator of the
+    Plackett–Luce model (Azari Soufiani et al. 2013, "Generalized method-of-moments for rank
+    aggregation"). A ranking of ``n`` is ``n - 1`` choices: the weights sum to that.
+
+    Args:
+        candidates: What the person saw.
+        ranking: Positions of two or more of them, best first; those left out say nothing.
+
+    Raises:
+        InvalidInputError: A position is unknown or occurs twice, or fewer than two differ.
+
+    Examples:
+        >>> [(each.chosen, each.rejected) for each in from_ranking(["a", "b", "c"], [2, 0, 1])]
+        [('c', 'a'), ('c', 'b'), ('a', 'b')]
+    """
+    known = range(len(candidates))
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in ranking)
+    if not whole or any(each not in known for each in ranking) or len(set(ranking)) < len(ranking):
+        raise InvalidInputError(
+            f"ranking is {ranking!r}, expected different positions from 0 to {len(candidates) - 1}"
+        )
+    order = [candidates[each] for each in ranking if candidates[each].strip()]
+    pairs = [(a, b) for place, a in enumerate(order) for b in order[place + 1 :] if a != b]
+    if not pairs:
+        raise InvalidInputError(
+            f"ranking {ranking!r} orders no two different candidates, expected at least two"
+        )
+    weight = (len(order) - 1) / len(pairs)
+    return tuple(Preference(a, b, weight, "ranking") for a, b in pairs)
 
 
 def check_rating(value: float) -> None:

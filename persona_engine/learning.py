@@ -27,7 +27,7 @@ from persona_engine.types import (
     Posterior,
     Scope,
 )
-from persona_engine.weighing import EvidencePolicy
+from persona_engine.weighing import EvidencePolicy, targets
 
 logger = logging.getLogger("persona_engine.learning")
 
@@ -171,6 +171,7 @@ class Learner:
             self._policy.weights(events, newest=newest),
             prompt=self._prompts(tenant, events) if "prompt" in self.model.reads else None,
             texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
+            target=targets(events),
         )
         return self._policy.corrected(evidence)
 

@@ -65,3 +65,12 @@ class EvidencePolicy:
     def corrected(self, evidence: Evidence) -> Evidence:
         """Return evidence whose targets undo the share of wrong labels."""
         return with_label_noise(evidence, self.label_noise)
+
+
+def targets(events: Sequence[Comparison | NewComparison]) -> FloatArray:
+    """Return the share of each preference that goes to the chosen text, ``(n,)``: ½ for a tie.
+
+    The gradient of a tie is that of Davidson's model (1970, "On extending the Bradley-Terry model
+    to accommodate ties") up to its factor: it draws the two rewards together.
+    """
+    return np.array([0.5 if each.tie else 1.0 for each in events], np.float32)

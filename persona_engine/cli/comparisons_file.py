@@ -63,4 +63,7 @@ def _row(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
     if not is_number or not math.isfinite(weight) or weight < 0:
         raise InvalidInputError(f"{where}: weight is {weight!r}, expected a number from 0 up")
-    return {**{name: item[name] for name in _TEXTS}, "weight": float(weight)}
+    tie = item.get("tie", False)
+    if not isinstance(tie, bool):
+        raise InvalidInputError(f"{where}: tie is {tie!r}, expected true or false")
+    return {**{name: item[name] for name in _TEXTS}, "weight": float(weight), "tie": tie}

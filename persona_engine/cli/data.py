@@ -47,7 +47,7 @@ def import_file(
 ) -> None:
     """Import a person's export, or comparisons of many people; all of a file or nothing.
 
-    Comparisons are JSON lines with user, prompt, chosen, rejected and, if need be, weight.
+    Comparisons are JSON lines with user, prompt, chosen, rejected and, if need be, weight and tie.
     """
     options = options_of(context)
     if is_comparisons_file(file):

@@ -9,6 +9,7 @@ import typer
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, UserOption, options_of
 from persona_engine.cli.output import print_json, printable, stdout
+from persona_engine.errors import InvalidInputError
 
 ReplyArgument = Annotated[str, typer.Argument(help="Id of the reply.", metavar="REPLY")]
 
@@ -31,21 +32,38 @@ def give_feedback(
     chosen: Annotated[
         str | None, typer.Option(help="The candidate preferred: its number from 0, or its text.")
     ] = None,
+    ranking: Annotated[
+        str | None, typer.Option(help="Numbers of candidates, best first, such as 2,0,1.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Idempotency key: the same feedback counts once.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a person thinks of a reply: one of --rating, --better and --chosen."""
+    """Say what a person thinks of a reply: one of --rating, --better, --chosen, --ranking."""
     picked = int(chosen) if chosen is not None and chosen.isdecimal() else chosen
     with options_of(context).user(user) as person:
         learned = person.feedback(
-            reply, rating=rating, better=better, chosen=picked, idempotency_key=key
+            reply,
+            rating=rating,
+            better=better,
+            chosen=picked,
+            ranking=None if ranking is None else _positions(ranking),
+            idempotency_key=key,
         )
     if json:
         print_json({"user": user, "reply": reply, "comparisons": learned})
     else:
         stdout().print(f"Kept; {len(learned)} comparisons learned from it.")
+
+
+def _positions(text: str) -> list[int]:
+    try:
+        return [int(each) for each in text.split(",")]
+    except ValueError:
+        raise InvalidInputError(
+            f"--ranking is {text!r}, expected numbers with commas between them, such as 2,0,1"
+        ) from None
 
 
 def explain(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from persona_engine.engine import User
     from persona_engine.types import Question
 
-Choice = Literal["a", "b", "s"]
+Choice = Literal["a", "b", "t", "s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Answer:
 
     question: str
     style: str | None
-    choice: Literal["a", "b"] | None
+    choice: Literal["a", "b", "tie"] | None
 
 
 def register(app: Commands) -> None:
@@ -46,7 +46,8 @@ def onboard(
         int | None, typer.Option(min=1, max=100, help="How many to ask; 4 unless told.")
     ] = None,
     answers: Annotated[
-        str | None, typer.Option(help="Answer without asking: a,b,s (s skips), one a question.")
+        str | None,
+        typer.Option(help="Answer without asking, one a question: a,b,t,s (tie, skip)."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -72,7 +73,7 @@ def parse_answers(text: str) -> list[Choice]:
     """Return the answers in a text such as ``a,b,s``.
 
     Raises:
-        InvalidInputError: One of them is none of a, b and s.
+        InvalidInputError: One of them is none of a, b, t and s.
 
     Examples:
         >>> parse_answers("a, B,s")
@@ -80,9 +81,9 @@ def parse_answers(text: str) -> list[Choice]:
     """
     found = [each.strip().lower() for each in text.split(",")]
     for position, each in enumerate(found, start=1):
-        if each not in ("a", "b", "s"):
+        if each not in ("a", "b", "t", "s"):
             raise InvalidInputError(
-                f"answer {position} is {each!r}, expected a, b or s",
+                f"answer {position} is {each!r}, expected a, b, t or s",
                 remedy="separate answers by commas: --answers a,b,s,a",
             )
     return cast(list[Choice], found)
@@ -99,8 +100,9 @@ def _ask(
         if choice == "s":
             yield Answer(question.id, question.style, None)
         else:
-            person.prefer(question, choice)
-            yield Answer(question.id, question.style, choice)
+            said: Literal["a", "b", "tie"] = "tie" if choice == "t" else choice
+            person.prefer(question, said)
+            yield Answer(question.id, question.style, said)
 
 
 def _show(question: Question, number: int, count: int, console: Console) -> None:
@@ -120,9 +122,9 @@ def _show(question: Question, number: int, count: int, console: Console) -> None
 def _read_choice() -> Choice | None:
     """Return what the person typed; None at the end of input."""
     while True:
-        line = read_line("Which do you prefer? a, b, or s to skip: ")
+        line = read_line("Which do you prefer? a, b, t for a tie, or s to skip: ")
         if line is None:
             return None
-        if line.strip().lower() in ("a", "b", "s"):
+        if line.strip().lower() in ("a", "b", "t", "s"):
             return cast(Choice, line.strip().lower())
-        stderr().print("Please type a, b or s; Ctrl-D ends.")
+        stderr().print("Please type a, b, t or s; Ctrl-D ends.")

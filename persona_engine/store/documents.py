@@ -91,6 +91,7 @@ def _comparison(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
         source=item.get("source", "comparison"),
         question=item.get("question"),
         reply=item.get("reply"),
+        tie=item.get("tie", False),
     )
     events.check_comparison(new)
     key = item.get("idempotency_key")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
 
-from persona_engine.errors import ConflictError
+from persona_engine.errors import ConflictError, InvalidInputError
 from persona_engine.store import posteriors, replies
 from persona_engine.store.clock import from_micros
 from persona_engine.store.database import Database
@@ -28,6 +28,7 @@ _COLUMNS = (
     table.c.chosen,
     table.c.rejected,
     table.c.weight,
+    table.c.tie,
     table.c.source,
     table.c.created_at,
     table.c.question,
@@ -136,6 +137,8 @@ def check_comparison(new: NewComparison) -> None:
     check_text("chosen", new.chosen)
     check_text("rejected", new.rejected)
     check_number("weight", new.weight, low=0.0, high=MAX_WEIGHT)
+    if not isinstance(new.tie, bool):
+        raise InvalidInputError(f"tie is {new.tie!r}, expected True or False")
     check_name("source", new.source)
     if new.question is not None:
         check_name("question", new.question)
@@ -162,6 +165,7 @@ def _content(event: Comparison | NewComparison) -> tuple[object, ...]:
         event.chosen,
         event.rejected,
         float(event.weight),
+        event.tie,
         event.source,
         event.question,
         event.reply,
@@ -177,6 +181,7 @@ def _row(
         "id": uuid.uuid4().hex,
         "created_at": now,
         "weight": float(new.weight),
+        "tie": new.tie,
         "source": new.source,
         "question": new.question,
         "reply": new.reply,
@@ -195,6 +200,7 @@ def _event(row: Mapping[Any, Any]) -> Comparison:
         chosen=row["chosen"],
         rejected=row["rejected"],
         weight=row["weight"],
+        tie=bool(row["tie"]),
         source=row["source"],
         created_at=from_micros(row["created_at"]),
         question=row["question"],

@@ -22,6 +22,7 @@ class NewComparison:
         source: What it was made from: ``comparison``, ``rating``, ``edit``, ….
         question: The question that was answered, or None.
         reply: The reply that it is about, or None.
+        tie: Whether neither text was preferred.
     """
 
     prompt: str
@@ -31,6 +32,7 @@ class NewComparison:
     source: str = "comparison"
     question: str | None = None
     reply: str | None = None
+    tie: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that builds these tables."""
 
 NAME_LENGTH = 256
@@ -113,6 +113,7 @@ comparison = Table(
     *_names("tenant", "user", "id"),
     _time("created_at"),
     Column("weight", Double, nullable=False),
+    Column("tie", Boolean, nullable=False, server_default=false()),
     _name("source"),
     _name("question", nullable=True),
     _name("reply", nullable=True),

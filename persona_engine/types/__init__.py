@@ -1,6 +1,7 @@
 """Frozen values that cross boundaries between the engine, its plugins and its users."""
 
 from persona_engine.types.chat import (
+    Answer,
     Candidate,
     Comparison,
     Conversation,
@@ -42,6 +43,7 @@ from persona_engine.types.preference import (
 )
 
 __all__ = [
+    "Answer",
     "Arrays",
     "AttributePairs",
     "Candidate",

@@ -9,6 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 Role = Literal["system", "user", "assistant", "tool"]
 Side = Literal["a", "b"]
+Answer = Literal["a", "b", "tie"]
 InstructionStatus = Literal["active", "suggested", "superseded", "retracted", "expired"]
 InstructionSource = Literal["user", "induced", "operator"]
 InstructionKind = Literal["constraint", "preference", "fact", "format"]
@@ -57,7 +58,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One event: in this scope, ``chosen`` was preferred to ``rejected`` for ``prompt``."""
+    """One event: in this scope, ``chosen`` was preferred to ``rejected`` for ``prompt``.
+
+    Of a ``tie`` neither was preferred.
+    """
 
     id: str
     prompt: str
@@ -68,6 +72,7 @@ class Comparison:
     created_at: datetime
     question: str | None = None
     reply: str | None = None
+    tie: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.feedback import Preference, check_rating, from_choice, from_edit, from_rating
+from persona_engine.feedback import (
+    Preference,
+    check_rating,
+    from_choice,
+    from_edit,
+    from_ranking,
+    from_rating,
+)
 from persona_engine.onboarding import next_question, question, question_bank
 from persona_engine.store import NewComparison, StoredReply
-from persona_engine.types import Comparison, Conversation, Question, Side
+from persona_engine.types import Answer, Comparison, Conversation, Question
 from persona_engine.user.scoped import (
     ScopedToUser,
     bank_texts,
@@ -65,23 +72,32 @@ class Preferences(ScopedToUser):
             yield chosen
 
     def prefer(
-        self, asked: Question | str, choice: Side, *, idempotency_key: str | None = None
+        self, asked: Question | str, choice: Answer, *, idempotency_key: str | None = None
     ) -> Comparison:
         """Record the answer to a question, by its value or its id, and learn from it.
 
+        ``"tie"`` says that both are as good: it teaches that the difference does not matter.
+
         Raises:
-            InvalidInputError: ``choice`` is neither ``"a"`` nor ``"b"``.
+            InvalidInputError: ``choice`` is none of ``"a"``, ``"b"`` and ``"tie"``.
             NotFoundError: No question has that id.
             ConflictError: The idempotency key was used for another answer.
         """
-        if choice not in ("a", "b"):
-            raise InvalidInputError(f"choice is {choice!r}, expected 'a' or 'b'")
+        if choice not in ("a", "b", "tie"):
+            raise InvalidInputError(f"choice is {choice!r}, expected 'a', 'b' or 'tie'")
         if isinstance(asked, str):
             asked = question(asked)
         if not isinstance(asked, Question):
             raise InvalidInputError(f"asked is {asked!r}, expected a question or its id")
-        chosen, rejected = (asked.a, asked.b) if choice == "a" else (asked.b, asked.a)
-        new = NewComparison(asked.prompt, chosen, rejected, source="onboarding", question=asked.id)
+        chosen, rejected = (asked.b, asked.a) if choice == "b" else (asked.a, asked.b)
+        new = NewComparison(
+            asked.prompt,
+            chosen,
+            rejected,
+            source="onboarding",
+            question=asked.id,
+            tie=choice == "tie",
+        )
         return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
 
     def compare(
@@ -91,15 +107,24 @@ class Preferences(ScopedToUser):
         rejected: str,
         *,
         weight: float = 1.0,
+        tie: bool = False,
         idempotency_key: str | None = None,
     ) -> Comparison:
         """Record that one reply to a prompt was preferred to another, and learn from it.
+
+        Args:
+            prompt: What the replies answer.
+            chosen: The preferred one.
+            rejected: The other.
+            weight: How strongly, 1 for a plain answer.
+            tie: Whether neither was preferred after all.
+            idempotency_key: A repeated call with the same key and content does nothing.
 
         Raises:
             InvalidInputError: A text is blank or the weight is not a number of at least 0.
             ConflictError: The idempotency key was used for another comparison.
         """
-        new = NewComparison(prompt_text(prompt), chosen, rejected, weight=weight)
+        new = NewComparison(prompt_text(prompt), chosen, rejected, weight=weight, tie=tie)
         return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
 
     def steer(self, **strengths: float | None) -> dict[str, float]:
@@ -117,9 +142,13 @@ class Preferences(ScopedToUser):
             InvalidInputError: A name is unknown (the message lists the known ones and the remedy
                 the nearest), two name the same attribute, or a strength is not from -10 to 10.
         """
+        now = self._rows.steering()
         if not strengths:
-            return self._rows.steering()
-        return self._rows.steer(self._runtime.attributes.signed(strengths))
+            return now
+        # What the host has taken away since is not known any more, but can be taken back.
+        back = {name: 0.0 for name in now if name in strengths and not strengths[name]}
+        rest = {name: each for name, each in strengths.items() if name not in back}
+        return self._rows.steer(self._runtime.attributes.signed(rest) | back)
 
     def feedback(
         self,
@@ -128,15 +157,17 @@ class Preferences(ScopedToUser):
         rating: float | None = None,
         better: str | None = None,
         chosen: int | str | None = None,
+        ranking: Sequence[int] | None = None,
         idempotency_key: str | None = None,
     ) -> tuple[Comparison, ...]:
-        """Learn from what the person says about a reply; exactly one of the three ways.
+        """Learn from what the person says about a reply; exactly one of the four ways.
 
         Args:
             reply_id: `Reply.id`.
             rating: −1 to 1.
             better: The text that the person would have liked.
             chosen: The candidate that the person picked, by its position in the trace or its text.
+            ranking: Positions of two or more candidates, best first.
             idempotency_key: A repeated call with the same key and content does nothing.
 
         Returns:
@@ -147,13 +178,16 @@ class Preferences(ScopedToUser):
             NotFoundError: This user was given no such reply.
             ConflictError: The idempotency key was used for other feedback.
         """
-        if sum(each is not None for each in (rating, better, chosen)) != 1:
+        if sum(each is not None for each in (rating, better, chosen, ranking)) != 1:
             raise InvalidInputError(
                 f"feedback got rating={rating!r}, better={better!r}, chosen={chosen!r}, "
-                "expected exactly one of them"
+                f"ranking={ranking!r}, expected exactly one of them"
             )
         reply = self._rows.reply(reply_id)
-        preferences = _preferences(reply, rating, better, chosen)
+        if ranking is not None:
+            preferences = from_ranking(reply.candidates, ranking)
+        else:
+            preferences = _preferences(reply, rating, better, chosen)
         new = [
             NewComparison(
                 prompt_text(reply.prompt),

@@ -21,13 +21,15 @@ def line(**changes):
 def test_reads_lines_with_and_without_weight(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + line() + b"\r\n\n" + line(weight=2, extra="passed over"))
-    assert read_comparisons(path) == [{**GOOD, "weight": 1.0}, {**GOOD, "weight": 2.0}]
+    first, second = read_comparisons(path)
+    assert first == {**GOOD, "weight": 1.0, "tie": False}
+    assert second == {**GOOD, "weight": 2.0, "tie": False}
 
 
 def test_reads_compressed_lines(tmp_path):
     path = tmp_path / "pairs.jsonl.gz"
     path.write_bytes(gzip.compress(line()))
-    assert read_comparisons(path) == [{**GOOD, "weight": 1.0}]
+    assert read_comparisons(path) == [{**GOOD, "weight": 1.0, "tie": False}]
 
 
 @pytest.mark.parametrize(

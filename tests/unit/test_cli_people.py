@@ -208,7 +208,7 @@ def test_onboarding_by_answers(fitted):
 def test_onboarding_in_person(fitted):
     result = fitted("onboard", "--user", "new", "--questions", "3", typed="x\na\ns\nB\n")
     assert result.exit_code == 0, result.stderr
-    assert "Please type a, b or s" in result.stderr
+    assert "Please type a, b, t or s" in result.stderr
     assert "2 answers kept; 2 comparisons" in result.stdout
 
 

@@ -11,6 +11,7 @@ from persona_engine.feedback import (
     check_rating,
     from_choice,
     from_edit,
+    from_ranking,
     from_rating,
 )
 
@@ -86,3 +87,30 @@ def test_other_ratings_are_named(value):
     assert repr(value) in caught.value.message
     with pytest.raises(InvalidInputError, match="rating is"):
         from_rating("a", ["a", "b"], value)
+
+
+def test_a_ranking_of_all_is_all_its_pairs():
+    pairs = from_ranking(["a", "b", "c", "d"], [3, 1, 0, 2])
+    assert [(each.chosen, each.rejected) for each in pairs] == [
+        ("d", "b"),
+        ("d", "a"),
+        ("d", "c"),
+        ("b", "a"),
+        ("b", "c"),
+        ("a", "c"),
+    ]
+    assert sum(each.weight for each in pairs) == pytest.approx(3.0)
+    assert {each.source for each in pairs} == {"ranking"}
+
+
+def test_a_ranking_may_leave_candidates_out():
+    (pair,) = from_ranking(["a", "b", "c"], [2, 0])
+    assert (pair.chosen, pair.rejected, pair.weight) == ("c", "a", 1.0)
+
+
+@pytest.mark.parametrize(
+    "ranking", [[], [0], [0, 0], [0, 3], [-1, 0], [True, False], [0.0, 1.0], ["a", "b"]]
+)
+def test_a_ranking_that_orders_nothing_is_refused(ranking):
+    with pytest.raises(InvalidInputError, match="ranking"):
+        from_ranking(["a", "b", "c"], ranking)

@@ -121,6 +121,23 @@ def test_older_answers_fade_where_tastes_drift(open_engine):
     assert np.linalg.det(faded.covariance) > 1.5 * np.linalg.det(steady.covariance)
 
 
+def test_a_tie_teaches_that_the_difference_does_not_matter(engine):
+    engine.user("ann").prefer(BANK[0], "a")
+    engine.user("bob").prefer(BANK[0], "tie")
+    population = learner_of(engine).population("default")
+    asked = learner_of(engine).evidence("default", [pair(0)])
+    ann, bob = (
+        learner_of(engine).model.logit(
+            population, belief_of(engine, who).posterior, asked.chosen, asked.rejected
+        )
+        for who in (ANN, BOB)
+    )
+    assert abs(bob.mean[0]) < ann.mean[0]
+    (event,) = engine.store.user(BOB).comparisons()
+    assert event.tie
+    assert_same(belief_of(engine, BOB).posterior, inferred(engine, BOB))
+
+
 def test_known_label_noise_pulls_harder(open_engine):
     noisy = open_engine(label_noise=0.2)
     for number in range(4):
