@@ -34,8 +34,9 @@ def fit_heads(attributes: Sequence[AttributePairs]) -> Heads:
     """Fit all heads at once by ridge regression on the pairs' differences.
 
     ``Σ_i |Aᵀ(high_i - low_i) - e_s(i)|² + λ|A|²``: a pair that differs in attribute ``s`` is to
-    differ by 1 in that and by 0 in all others, which keeps, say, length out of warmth. ``λ`` has
-    the least squared error on pairs left out one at a time.
+    differ by 1 in that and by 0 in all others, which keeps, say, length out of warmth. The chosen
+    ``λ`` is the one whose predictions of pairs left out one at a time correlate best with what is
+    wanted; scale is set afterwards.
 
     Raises:
         InvalidInputError: The two replies of every pair have the same features.
@@ -78,13 +79,14 @@ def _leave_one_out(rows: Doubles, wanted: Doubles) -> tuple[Doubles, Doubles]:
     from its leverage.
     """
     gram = np.square(rows).sum(0)  # (R,)
-    best, best_loss = (np.zeros(0), np.zeros(0)), np.inf
+    best, best_share = (np.zeros(0), np.zeros(0)), -np.inf
     for share in _RIDGES:
         inverse = 1.0 / (gram + share * gram.mean())
         weights = inverse[:, None] * (rows.T @ wanted)
         leverage = (np.square(rows) @ inverse)[:, None]
         left_out = wanted - (wanted - rows @ weights) / np.maximum(1.0 - leverage, 1e-6)
-        loss = float(np.square(wanted - left_out).sum())
-        if loss < best_loss:
-            best, best_loss = (weights, left_out), loss
+        size = np.square(left_out).sum(0) * wanted.sum(0)
+        explained = float((np.square((left_out * wanted).sum(0)) / np.maximum(size, 1e-30)).mean())
+        if explained > best_share:
+            best, best_share = (weights, left_out), explained
     return best
