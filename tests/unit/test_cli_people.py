@@ -367,3 +367,34 @@ def test_doctor_says_what_is_wrong(call, monkeypatch, tmp_path):
     shown = call("doctor")
     assert shown.exit_code == 1
     assert "BAD" in shown.stdout
+
+
+def test_steering_by_name_is_shown_used_and_taken_back(fitted):
+    kept = document(fitted("steer", "concise=+1", "humour=-0.5", "--user", "new", "--json"))
+    assert kept == {"user": "new", "steering": {"humour": -0.5, "length": -1.0}}
+    assert "length" in fitted("steer", "--user", "new").stdout
+    profile = document(fitted("profile", "--user", "new", "--json"))
+    assert profile["steering"] == kept["steering"]
+    assert {each["style"] for each in profile["tastes"]} >= {"length", "humour"}
+    assert "Set by hand: humour -0.5, length -1" in fitted("profile", "--user", "new").stdout
+    reply = chat(fitted, "new")
+    assert reply["trace"]["steering"] == "serious +0.5, concise +1"
+    assert reply["trace"]["reward_model"] == "hierarchical"
+    gone = document(fitted("steer", "concise=0", "humour=0", "--user", "new", "--json"))
+    assert gone["steering"] == {}
+    assert "Nothing is set" in fitted("steer", "--user", "new").stdout
+    assert chat(fitted, "new")["trace"]["reward_model"] is None
+
+
+@pytest.mark.parametrize("wish", ["concise", "concise=much", "=1", "concise=11", "concize=1"])
+def test_a_wish_that_cannot_be_meant_is_refused(call, wish):
+    result = call("steer", wish, "--user", "new")
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    assert document(call("steer", "--user", "new", "--json"))["steering"] == {}
+
+
+def test_a_wish_is_given_once(call):
+    result = call("steer", "concise=1", "concise=2", "--user", "new")
+    assert result.exit_code != 0
+    assert "given twice" in result.stderr
