@@ -91,9 +91,11 @@ def evaluate(
         int, typer.Option(help="Judge people with at least so many.", min=1)
     ] = 1,
     ties: Annotated[
-        Literal["drop", "half"],
-        typer.Option(help="Leave ties out, or learn half a preference each way from them."),
-    ] = "drop",
+        Literal["drop", "half"] | None,
+        typer.Option(
+            help="Leave ties out (few-shot), or learn half a preference each way (leave-group-out)."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of results, pictures and what is done.")] = Path(
         "persona-evaluation"
     ),

@@ -34,6 +34,7 @@ from persona_engine.types import (
 )
 
 _TIMED_USERS = 15
+_TIMED_MS = 2_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +230,10 @@ def _predict(
 
 def _adaptation(model: RewardModel, population: Population, evidence: Sequence[Evidence]) -> float:
     """Return the median CPU milliseconds to infer one person; features are at hand already."""
-    spent = []
+    spent: list[float] = []
     for each in evidence[: _TIMED_USERS + 1]:
+        if sum(spent) > _TIMED_MS:
+            break
         started = time.process_time_ns()
         model.infer(population, each)
         spent.append((time.process_time_ns() - started) / 1e6)

@@ -125,8 +125,9 @@ def judge(board: Board, folder: Path, asked: argparse.Namespace) -> list[Row]:
     more = ["--seeds", "1" if grouped else str(asked.seeds), "--method", asked.methods]
     if grouped and asked.folds:
         more += ["--folds", str(asked.folds)]
-    place = board.title.replace(",", "").replace(" ", "-")
-    more += ["--out", str(asked.out / place), "--json"]
+    place = asked.out / board.title.replace(",", "").replace(" ", "-")
+    share_features(asked.out, place)
+    more += ["--out", str(place), "--json"]
     done = subprocess.run(
         [
             sys.executable,
@@ -140,6 +141,15 @@ def judge(board: Board, folder: Path, asked: argparse.Namespace) -> list[Row]:
     )
     rows: list[Row] = json.loads(done.stdout)["results"]
     return rows
+
+
+def share_features(out: Path, place: Path) -> None:
+    """Let all sets keep their features in one folder: some have the same texts."""
+    shared = (out / "features").absolute()
+    for folder in (shared, place):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not (place / "features").exists():
+        (place / "features").symlink_to(shared)
 
 
 def section(board: Board, rows: Sequence[Row]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -236,3 +238,21 @@ def test_a_method_is_given_what_it_reads(dataset, features, tmp_path):
         for name in ("needy", "oracle")
     )
     assert needy == plain
+
+
+@pytest.mark.parametrize(
+    ("protocol", "learned"),
+    [
+        (Protocol(shots=(2,), seeds=1), 70),
+        (Protocol(shots=(2,), seeds=1, ties="half"), 168),
+        (Protocol("leave-group-out", seeds=1), 120),
+        (Protocol("leave-group-out", seeds=1, ties="drop"), 50),
+    ],
+)
+def test_ties_are_learned_from_or_left_out(dataset, features, tmp_path, protocol, learned):
+    target = np.where(np.arange(len(dataset.rows)) % EACH < 7, 0.5, 1.0)
+    tied = replace(dataset, rows=replace(dataset.rows, target=target))
+    log = []
+    rows = run(tied, features, tmp_path, protocol, oracle=lambda: Oracle(log)).rows
+    assert log[0][1] == learned
+    assert rows[0]["queries"] <= len(dataset.rows) * 5 / EACH
