@@ -1,0 +1,180 @@
+"""Trains the network to predict users' comparisons from a few others of theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from persona_engine.interfaces import Progress
+from persona_engine.modelling import Schedule, Trained, train
+from persona_engine.types import FloatArray, IntArray
+from persona_gpo.episodes import Episode, Rows, split
+from persona_gpo.network import Parameters
+from persona_gpo.torch_network import Tensors, predict_many
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_SHOTS = (0, 1, 2, 4, 8, 16)
+_HELD_OUT = 0.15  # of the users decide when to stop
+_SPREAD = 8  # coordinates of the spread
+_GAIN = 0.3  # of random weights that a deliberate start is mixed with
+_LEAST_EXAMS = 60  # users in each; fewer take several
+
+
+def start(
+    scale: FloatArray, *, width: int, layers: int, heads: int, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Return first parameters: a network that smooths labels with the kernel of users' tastes.
+
+    The embedder hands coordinates and label through; the first head attends by the covariance that
+    rewards have over users, ``Σ scale_k² x_k x'_k``, and collects labels, which the network's head
+    puts out: kernel regression (Nadaraya 1964; Watson 1964). Everything else starts small and at
+    random. From an arbitrary start some dozens of users are too few to find it.
+
+    Args:
+        scale: ``(I,)`` standard deviation of users' weights along each coordinate; the first
+            coordinate, the pooled reward, is not attended to.
+        width: Width of a hidden state, at least ``2 (I + 1)``.
+        layers: Number of transformer layers.
+        heads: Number of attention heads.
+        rng: Draws the weights.
+    """
+    parameters = _random(len(scale) + 1, width=width, layers=layers, rng=rng)
+    label, collected = len(scale), width - 1
+    through = np.eye(label + 1, dtype=np.float32)
+    parameters["embedder.0.weight"][: 2 * (label + 1)] = np.concatenate([through, -through])
+    parameters["embedder.1.weight"][: label + 1] = 0.0
+    parameters["embedder.1.weight"][: label + 1, : 2 * (label + 1)] = np.hstack([through, -through])
+    attend = parameters["layer.0.attend.weight"]  # (3 d, d)
+    attended = np.arange(1, min(label, 1 + width // heads))
+    root = scale[attended] * (width // heads) ** 0.25
+    attend[attended - 1], attend[width + attended - 1] = 0.0, 0.0
+    attend[attended - 1, attended] = attend[width + attended - 1, attended] = root
+    attend[2 * width] = 0.0
+    attend[2 * width, label] = 1.0
+    parameters["layer.0.join.weight"][collected] = 0.0
+    parameters["layer.0.join.weight"][collected, 0] = 1.0
+    parameters["head.0.weight"][:2] = 0.0
+    parameters["head.0.weight"][:2, collected] = 1.0, -1.0
+    parameters["head.1.weight"][0, :2] = 1.0, -1.0
+    spread = np.diag(scale)[:, 1 : 1 + _SPREAD]
+    return {**parameters, "spread": spread.astype(np.float32)}
+
+
+def _random(
+    inputs: int, *, width: int, layers: int, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    parameters: dict[str, FloatArray] = {}
+
+    def linear(name: str, outputs: int, fan: int, gain: float) -> None:
+        bound = gain * np.sqrt(3.0 / fan)
+        drawn = rng.uniform(-bound, bound, (outputs, fan))
+        parameters[f"{name}.weight"] = drawn.astype(np.float32)
+        parameters[f"{name}.bias"] = np.zeros(outputs, np.float32)
+
+    linear("embedder.0", width, inputs, _GAIN)
+    linear("embedder.1", width, width, _GAIN)
+    for layer in range(layers):
+        name = f"layer.{layer}"
+        linear(f"{name}.attend", 3 * width, width, 1.0)
+        linear(f"{name}.join", width, width, _GAIN)
+        linear(f"{name}.inner", 2 * width, width, 1.0)
+        linear(f"{name}.outer", width, 2 * width, _GAIN)
+        for norm in ("norm.0", "norm.1"):
+            parameters[f"{name}.{norm}.weight"] = np.ones(width, np.float32)
+            parameters[f"{name}.{norm}.bias"] = np.zeros(width, np.float32)
+    linear("head.0", 2 * width, width, 1.0)
+    linear("head.1", 1, 2 * width, 0.0)
+    return parameters
+
+
+def fit_network(
+    rows: Rows,
+    begin: Parameters,
+    *,
+    scale: FloatArray,
+    heads: int,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> tuple[Trained, float]:
+    """Return the parameters that predict held-out users best, and the pooled reward's loss there.
+
+    Args:
+        rows: The comparisons of at least two users.
+        begin: First parameters.
+        scale: ``(I,)`` standard deviation of users' weights along each coordinate: half of the
+            users that are trained on are drawn from it, as prior-fitted networks are (Müller et al.
+            2022, arXiv:2112.10510), the others are real.
+        heads: Number of attention heads.
+        schedule: How long and how fast to train.
+        rng: Splits the users, and each user's comparisons at every step.
+        progress: Told how far it is.
+    """
+    order = rng.permutation(len(rows.of_user))
+    count = min(len(order) - 1, max(1, round(_HELD_OUT * len(order))))
+    judges, learners = order[:count], order[count:]
+    judges = np.tile(judges, -(-_LEAST_EXAMS // count))
+    exams = [split(rows, judges, np.random.default_rng(shots), shots=shots) for shots in _SHOTS]
+
+    def loss(parameters: Tensors, users: IntArray) -> Tensor:
+        episode = split(rows, learners[users], rng, imagined=scale)
+        return _mean(episode, _losses(parameters, episode, heads))
+
+    def judged(parameters: Tensors) -> float:
+        return _average([float(_mean(each, _losses(parameters, each, heads))) for each in exams])
+
+    trained = train(
+        begin,
+        loss,
+        items=len(learners),
+        schedule=schedule,
+        rng=rng,
+        held_out_loss=judged,
+        report=lambda done, total: progress("gpo", done, total),
+    )
+    return trained, _average([float(_mean(each, _pooled_losses(each))) for each in exams])
+
+
+def _average(values: list[float]) -> float:
+    return float(np.mean(values))
+
+
+def _mean(episode: Episode, losses: Tensor) -> Tensor:
+    """Return the mean over users of their mean loss."""
+    strength = episode.weight.sum(1)
+    return ((episode.weight * losses).sum(1) / strength).mean()
+
+
+def _losses(parameters: Tensors, episode: Episode, heads: int) -> Tensor:
+    """Return the loss of each target, integrated over its spread, ``(U, T)``."""
+    import torch
+
+    rewards = predict_many(parameters, episode.context, episode.bias, episode.targets, heads)
+    asked = episode.targets[..., :-1] @ parameters["spread"]  # (U, 2 T, S)
+    told = episode.context[..., :-1] @ parameters["spread"]  # (U, 2 C, S)
+    asked, told = _difference(asked), _difference(told)
+    precision = torch.eye(told.shape[-1]) + (told * episode.curvature[..., None]).mT @ told
+    variance = (asked * torch.linalg.solve(precision, asked.mT).mT).sum(-1) + episode.doubt
+    personal = _difference(rewards[..., None])[..., 0]
+    return _damped_loss(episode.logit + personal, variance, episode.target)
+
+
+def _pooled_losses(episode: Episode) -> Tensor:
+    return _damped_loss(episode.logit, episode.doubt, episode.target)
+
+
+def _difference(sides: Tensor) -> Tensor:
+    """Return first minus second half of the tokens, ``(U, T, …)`` from ``(U, 2 T, …)``."""
+    first, second = sides.chunk(2, dim=1)
+    return first - second
+
+
+def _damped_loss(logit: Tensor, variance: Tensor, target: Tensor) -> Tensor:
+    import torch
+    from torch.nn.functional import softplus
+
+    damped = logit / torch.sqrt(1.0 + torch.pi / 8.0 * variance)
+    return softplus(-damped) + (1.0 - target) * damped
