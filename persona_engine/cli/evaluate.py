@@ -14,7 +14,7 @@ from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, options_of
 from persona_engine.cli.output import print_json, print_table, printable, stderr
 from persona_engine.cli.progress import console_progress
-from persona_engine.errors import InvalidInputError, MissingExtraError
+from persona_engine.errors import InvalidInputError, MissingExtraError, PersonaError
 
 if TYPE_CHECKING:
     from persona_engine.evaluation import Dataset, Outcome, Protocol
@@ -48,7 +48,7 @@ def evaluate(
     context: typer.Context,
     more_methods: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[METHOD]...", help="More methods, after --method."),
+        typer.Argument(metavar="METHOD", help="More methods, after --method."),
     ] = None,
     *,
     comparisons: Annotated[
@@ -132,12 +132,33 @@ def _methods(asked: Sequence[str], plugins: Plugins, default: str) -> list[str]:
     """Return the names of what is judged, the pooled baseline first."""
     known = plugins.names("reward_model")
     names = [each.strip() for name in asked for each in name.split(",") if each.strip()]
-    if ALL in names:
-        names = list(known)
-    for name in names:
+    for name in {*names} - {ALL}:
         if name not in known:
             plugins.create("reward_model", name)  # raises, and says which there are
+    if ALL in names:
+        names = [*_quick(known, plugins, asked=names), *(each for each in names if each != ALL)]
     return list(dict.fromkeys([POOLED, *(names or [default])]))
+
+
+def _quick(known: Sequence[str], plugins: Plugins, *, asked: Sequence[str]) -> list[str]:
+    """Return all methods but those that ask a language model about every comparison."""
+    from persona_engine.interfaces import AsksLanguageModel
+
+    quick = []
+    for name in known:
+        try:
+            slow = isinstance(plugins.create("reward_model", name), AsksLanguageModel)
+        except PersonaError:
+            slow = False  # that it cannot be made will stand in its row
+        if not slow:
+            quick.append(name)
+        elif name not in asked:
+            stderr().print(
+                f"{name} asks the language model about every comparison, which takes hours, and is "
+                f"left out; name it to judge it: --method all --method {name}",
+                soft_wrap=True,
+            )
+    return quick
 
 
 def _shots(text: str) -> tuple[int, ...]:

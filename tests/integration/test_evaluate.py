@@ -176,3 +176,21 @@ def test_pictures_are_left_out_where_matplotlib_is_missing(files, monkeypatch):
     assert json.loads(done.stdout)["results"]
     assert "pip install 'persona-engine[local]'" in done.stderr
     assert not list((files / "out").glob("*.png"))
+
+
+def test_all_leaves_out_what_asks_the_language_model_unless_it_is_named():
+    from persona_engine.cli.evaluate import _methods
+    from persona_engine.plugins import discover
+
+    plugins = discover()
+    known = plugins.names("reward_model")
+    slow = [name for name in known if hasattr(plugins.create("reward_model", name), "asking")]
+    everything = _methods(["all"], plugins, "hierarchical")
+    assert everything[0] == "bradley_terry"
+    assert sorted(everything) == sorted(set(known) - set(slow))
+    assert sorted(_methods(["all", *slow], plugins, "hierarchical")) == sorted(known)
+    assert _methods([], plugins, "hierarchical") == ["bradley_terry", "hierarchical"]
+    assert _methods(["hierarchical, bradley_terry"], plugins, "x") == [
+        "bradley_terry",
+        "hierarchical",
+    ]
