@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from persona_engine.aggregation import Rule
+from persona_engine.attributes import labelled_pairs
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
 from persona_engine.errors import InvalidInputError, ScopeError
 from persona_engine.fitting import FitReport, fit_tenant
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.learning import check_new
-from persona_engine.onboarding import fit_default, labelled_pairs
+from persona_engine.onboarding import fit_default
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
 from persona_engine.sharing import rank_shared

@@ -9,10 +9,11 @@ from functools import partial
 
 import numpy as np
 
+from persona_engine.attributes import labelled_pairs
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
-from persona_engine.onboarding import Attribute, labelled_pairs
+from persona_engine.onboarding import Attribute
 from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
 
 LEAST_USERS = 10

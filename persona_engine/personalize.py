@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from persona_engine.attributes import Attributes, tastes_of
 from persona_engine.belief import Belief
 from persona_engine.conversation import check_conversation
 from persona_engine.errors import InvalidInputError
@@ -16,7 +17,7 @@ from persona_engine.instructions import AppliedInstructions, apply_instructions,
 from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
 from persona_engine.learning import Learner
-from persona_engine.onboarding import Attributes, in_words, tastes_of
+from persona_engine.onboarding import in_words
 from persona_engine.ranking import rank_candidates
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.store import Clock, Store, check_text

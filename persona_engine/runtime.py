@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from persona_engine.attributes import Attributes
 from persona_engine.config import GENERATOR_FEATURES, EngineConfig
 from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache
@@ -23,7 +24,7 @@ from persona_engine.interfaces import (
     RewardModel,
 )
 from persona_engine.learning import Learner
-from persona_engine.onboarding import Attributes, DefaultPopulation, load_shipped
+from persona_engine.onboarding import DefaultPopulation, load_shipped
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import Plugins, discover
 from persona_engine.store import Clock, Store

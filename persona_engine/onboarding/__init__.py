@@ -1,12 +1,6 @@
 """Onboarding: the question bank, which question to ask next, and the default population."""
 
-from persona_engine.onboarding.attributes import (
-    Attribute,
-    Attributes,
-    bank_attributes,
-    labelled_pairs,
-    read_attributes,
-)
+from persona_engine.onboarding.attributes import Attribute, bank_attributes
 from persona_engine.onboarding.bank import (
     STYLES,
     Style,
@@ -24,12 +18,11 @@ from persona_engine.onboarding.default_population import (
 )
 from persona_engine.onboarding.judge import Crowd
 from persona_engine.onboarding.shipped import load_shipped, write
-from persona_engine.onboarding.tastes import in_words, tastes, tastes_of
+from persona_engine.onboarding.tastes import in_words, tastes
 
 __all__ = [
     "STYLES",
     "Attribute",
-    "Attributes",
     "BankFeatures",
     "Crowd",
     "DefaultPopulation",
@@ -42,14 +35,11 @@ __all__ = [
     "fit_to_bank",
     "in_words",
     "information_gain",
-    "labelled_pairs",
     "load_shipped",
     "next_question",
     "question",
     "question_bank",
-    "read_attributes",
     "replies",
     "tastes",
-    "tastes_of",
     "write",
 ]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from persona_engine.belief import Belief
-from persona_engine.features import Text
 from persona_engine.interfaces import RewardModel
 from persona_engine.onboarding.attributes import Attribute, bank_attributes
 from persona_engine.onboarding.bank_features import sides
 from persona_engine.types import FloatArray, Population, Posterior, Taste
-
-Known = FloatArray | None
 
 
 def tastes(
@@ -60,31 +56,6 @@ def tastes(
         for place, attribute in enumerate(attributes)
     ]
     return tuple(sorted(found, key=_strength, reverse=True))
-
-
-def tastes_of(
-    belief: Belief, attributes: Sequence[Attribute], known: Callable[[Sequence[Text]], Known]
-) -> tuple[Taste, ...]:
-    """Return a person's tastes in those attributes whose pairs are encoded already.
-
-    Args:
-        belief: About the person.
-        attributes: What to say it in.
-        known: Returns the features ``(n, D)`` of texts, or None where one was never encoded.
-    """
-    if "texts" in belief.model.reads:
-        return ()  # it would have to read every pair
-    features: dict[str, FloatArray] = {}
-    told = []
-    for attribute in attributes:
-        texts = [Text(side, pair.prompt) for pair in attribute.pairs for side in (pair.a, pair.b)]
-        found = known(texts)
-        if found is not None:
-            told.append(attribute)
-            features.update(zip((text.key for text in texts), found, strict=True))
-    if not told:
-        return ()
-    return tastes(belief.model, belief.population, belief.posterior, features, attributes=told)
 
 
 def in_words(tastes: Sequence[Taste], *, count: int = 3) -> str:

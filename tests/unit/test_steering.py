@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from persona_engine import PersonaEngine
+from persona_engine.attributes import Attributes
 from persona_engine.config import EngineConfig
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.onboarding import (
     STYLES,
     Attribute,
-    Attributes,
     bank_attributes,
     content_key,
     in_words,
