@@ -69,6 +69,9 @@ class RewardModel(ABC):
         personal: False for a method that predicts the same for every user; the conformance kit then
             leaves out what only a personal method can pass.
         exact_update: False for a method whose `update` only approximates `infer` on everything.
+        multimodal: True for a method whose posterior may have several modes, such as a mixture: an
+            answer may move a user from one towards another, and the spread of a pair grow on the
+            way. The kit then asks only that spreads do not grow on the mean over pairs.
         reads: What of a `Context`, and of ``prompt``, ``texts`` and ``attributes`` in the data, the
             method makes use of besides features; it is given nothing else, and must do without when
             it is given nothing.
@@ -77,6 +80,7 @@ class RewardModel(ABC):
     name: str
     personal: bool = True
     exact_update: bool = True
+    multimodal: bool = False
     reads: frozenset[Literal["prompt", "texts", "attributes"]] = frozenset()
 
     @abstractmethod
