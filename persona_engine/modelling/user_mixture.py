@@ -100,7 +100,8 @@ def log_sum(log_values: Doubles) -> Doubles:
 def responsibilities(log_joint: Doubles, *, hard: bool = False) -> Doubles:
     """Return P(group | comparisons), ``(U, K)``; hard gives all of it to the most probable."""
     if hard:
-        return np.eye(log_joint.shape[1])[log_joint.argmax(1)]
+        certain: Doubles = np.eye(log_joint.shape[1])[log_joint.argmax(1)]
+        return certain
     share = np.exp(log_joint - log_joint.max(1, keepdims=True))
     result: Doubles = share / share.sum(1, keepdims=True)
     return result
@@ -146,8 +147,8 @@ def fit_groups(
         hard: As in `expectation_maximisation`.
     """
     if size == 1:
-        everybody = np.ones((len(crowd.users), 1))
-        return expectation_maximisation(crowd, shared, everybody, ridge=ridge, rounds=1)
+        everybody = Groups(shared[:, None], np.ones(1))
+        return FittedGroups(everybody, float(log_sum(everybody.log_joint(crowd)).sum()), 0)
     departures = user_departures(crowd, shared, ridge=ridge, directions=size)
     fits = []
     for run in range(restarts):
@@ -230,20 +231,20 @@ def expectation_maximisation(
         rounds: Most EM rounds.
         tolerance: Stop when a round gains less than this many nats a user.
     """
-    heads = np.repeat(shared[:, None], start.shape[1], 1)
-    share, last, objective, done = start, -np.inf, -np.inf, 0
+    heads, share = np.repeat(shared[:, None], start.shape[1], 1), start
+    found = FittedGroups(Groups(heads, start.mean(0)), -np.inf, 0)
     for done in range(1, rounds + 1):
         heads = _fit_heads(crowd, shared, heads, share, ridge)
-        prior = (share.sum(0) + 1.0) / (len(share) + share.shape[1])
-        groups = Groups(heads, prior)
+        groups = Groups(heads, (share.sum(0) + 1.0) / (len(share) + share.shape[1]))
         joint = groups.log_joint(crowd)
         fit = joint.max(1) if hard else log_sum(joint)
-        penalty = 0.5 * ridge * np.square(heads - shared[:, None]).sum() - np.log(prior).sum()
-        objective = float(fit.sum() - penalty)
-        if objective - last < tolerance * len(share):
+        penalty = 0.5 * ridge * np.square(heads - shared[:, None]).sum()
+        objective = float(fit.sum() - penalty + np.log(groups.prior).sum())
+        gain, found = objective - found.objective, FittedGroups(groups, objective, done)
+        if gain < tolerance * len(share):
             break
-        last, share = objective, responsibilities(joint, hard=hard)
-    return FittedGroups(groups, objective, done)
+        share = responsibilities(joint, hard=hard)
+    return found
 
 
 def _fit_heads(
