@@ -30,6 +30,8 @@ class Schedule:
         every: Steps between two looks at the held-out loss.
         patience: Looks without gain after which training stops.
         rates: Factors on the learning rate of single parameters, by name.
+        until: Step to end at, while the learning rate falls as for ``steps``: repeats on all data
+            what stopped early on a part of it; 0 for the last step.
     """
 
     steps: int
@@ -39,6 +41,7 @@ class Schedule:
     every: int = 25
     patience: int = 6
     rates: Mapping[str, float] | None = None
+    until: int = 0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.every < 1 or self.patience < 1 or self.batch < 0:
@@ -117,14 +120,15 @@ def train(
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps)
     batches = _Batches(items, schedule.batch, rng)
     best = _Best(tensors, held_out_loss)
-    for step in range(1, schedule.steps + 1):
+    last = min(schedule.until or schedule.steps, schedule.steps)
+    for step in range(1, last + 1):
         optimiser.zero_grad()
         loss(tensors, batches.draw()).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         falling.step()
-        if step % schedule.every == 0 or step == schedule.steps:
+        if step % schedule.every == 0 or step == last:
             if report is not None:
-                report(step, schedule.steps)
+                report(step, last)
             if best.look(step) > schedule.patience:
                 break
     return best.trained(step)
