@@ -31,17 +31,9 @@ from persona_engine.types import (
 )
 from persona_low_rank.geometry import metric_root, shared_factor
 from persona_low_rank.joint import sample_of
-from persona_low_rank.lore_fit import (
-    BASES,
-    RIDGES,
-    SPREADS,
-    STRETCHES,
-    Choice,
-    Found,
-    fit_basis,
-)
+from persona_low_rank.lore_fit import BASES, CHANGES, RIDGES, Found, fit_basis
 from persona_low_rank.lore_inference import infer_many, infer_one, update_one
-from persona_low_rank.selection import Trial, trials_of
+from persona_low_rank.selection import Choice, Trial, choose, trials_of
 
 
 class Lore(RewardModel):
@@ -116,21 +108,23 @@ class Lore(RewardModel):
         shared_ridge, _ = choose_ridge(
             differences, folds, lambda done: progress(self.name, done, total)
         )
-        losses = []
-        for trial in trials_of(differences, folds, ridge=shared_ridge, rng=rng):
-            losses.append(self._losses(trial))
-            progress(self.name, len(folds) + len(losses), total)
-        choice = self._best(losses)
+        trials = trials_of(differences, folds, ridge=shared_ridge, rng=rng)
+        fits = list(itertools.product(self._bases, RIDGES))
+        found_in = []
+        for trial in trials:
+            found_in.append([fit_basis(trial.seen, trial.shared, *each) for each in fits])
+            progress(self.name, len(folds) + len(found_in), total)
+        choice = _choose(trials, found_in)
+        (bases, ridge), (spread, stretch) = fits[choice.fit], choice.setting
         everyone = sample_of(differences, np.ones(len(data), bool))
         shared = fit_ridge(differences, differences.weight, shared_ridge)
-        found = fit_basis(everyone, shared, choice.bases, choice.ridge)
-        found = found.changed(shared, choice.spread, choice.stretch)
+        found = fit_basis(everyone, shared, bases, ridge).changed(shared, spread, stretch)
         progress(self.name, total, total)
         meta = {
-            "bases": found.basis.shape[1],
-            "ridge": choice.ridge,
-            "spread": choice.spread,
-            "stretch": choice.stretch,
+            "bases": bases,
+            "ridge": ridge,
+            "spread": spread,
+            "stretch": stretch,
             "shared_ridge": shared_ridge,
             "held_out_nll": choice.loss,
             "axes": len(shared),
@@ -215,27 +209,23 @@ class Lore(RewardModel):
         embedding: FloatArray = population.arrays["embedding"] @ posterior.mean
         return embedding
 
-    def _losses(self, trial: Trial) -> Doubles:
-        """Return the loss on held-out users by number of bases, penalty, spread and stretch."""
-        losses = []
-        for bases, ridge in itertools.product(self._bases, RIDGES):
-            found = fit_basis(trial.seen, trial.shared, bases, ridge)
-            for spread, stretch in itertools.product(SPREADS, STRETCHES):
-                other = found.changed(trial.shared, spread, stretch)
-                losses.append(trial.unseen.loss(other.basis, other.belief()))
-        return np.array(losses)
-
-    def _best(self, losses: Sequence[Doubles]) -> Choice:
-        """Return the settings of least loss; the pooled reward where nobody could be held out."""
-        if not losses:
-            return Choice(self._bases[0], RIDGES[0], 1.0, 0.0, 0.0)
-        mean = np.mean(losses, axis=0)
-        settings = list(itertools.product(self._bases, RIDGES, SPREADS, STRETCHES))
-        return Choice(*settings[int(mean.argmin())], float(mean.min()))
-
     def _check(self, population: Population, features: FloatArray) -> None:
         require_fit(population, self.name)
         require_width(features, len(population.arrays["basis"]))
+
+
+def _choose(
+    trials: Sequence[Trial], found: Sequence[Sequence[Found]]
+) -> Choice[tuple[float, float]]:
+    """Return the settings of least loss; the pooled reward where nobody could be held out."""
+    if not trials:
+        return Choice(0, (1.0, 0.0), 0.0)
+
+    def loss(number: int, each: Found, change: tuple[float, float]) -> float:
+        changed = each.changed(trials[number].shared, *change)
+        return trials[number].unseen.loss(changed.basis, changed.belief())
+
+    return choose(found, CHANGES, loss)
 
 
 def _arrays(

@@ -18,26 +18,17 @@ BASES = (8, 16)
 RIDGES = (300.0, 100.0, 30.0, 10.0)
 """Penalties of their distance from the pooled reward to choose from, in units of comparisons."""
 
-SPREADS = (0.7, 1.0, 1.4)
-"""Factors on the spread of users' softmax logits to choose from."""
-
-STRETCHES = (0.0, 0.5, 1.0, 1.5)
-"""Factors on that distance to choose from, after the fit; 0 is the pooled reward for everybody."""
+CHANGES = (
+    (1.0, 1.0),
+    *((spread, stretch) for spread in (0.7, 1.0, 1.4) for stretch in (0.5, 1.0, 1.5)),
+    (1.0, 0.0),
+)
+"""Factors on the spread of users' softmax logits, and on that distance, to choose from after the
+fit; no distance is the pooled reward for everybody."""
 
 _LOGIT_PRECISION = 0.3  # of users' softmax logits while the basis is fitted
 _START = 5.0  # how far the first basis rewards lie from the pooled one, in spreads of users
 _LEAST_VARIANCE = 0.05  # of a softmax logit in the prior
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The settings that predict unseen users best, and their loss."""
-
-    bases: int
-    ridge: float
-    spread: float
-    stretch: float
-    loss: float
 
 
 @dataclass(frozen=True, slots=True)

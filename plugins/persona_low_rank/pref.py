@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -23,13 +23,13 @@ from persona_engine.types import Evidence, FloatArray, Population, Posterior, Pr
 from persona_low_rank.geometry import metric_root, ordered, shared_factor
 from persona_low_rank.joint import OneAndFree, Sample, fit_jointly, sample_of
 from persona_low_rank.queries import query_values
-from persona_low_rank.selection import Trial, trials_of
+from persona_low_rank.selection import Choice, Trial, choose, trials_of
 from persona_low_rank.start import spectral_start
 
 RIDGES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)
 """Penalties of the basis to choose from, in units of comparisons."""
 
-SPREADS = (0.0, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
+SPREADS = (1.0, 0.0, 0.3, 0.5, 0.7, 1.4, 2.0)
 """Factors on the spread of users to choose from; 0 is the pooled reward for everybody."""
 
 
@@ -105,20 +105,23 @@ class Pref(LinearLatentModel):
         shared_ridge, _ = choose_ridge(
             differences, folds, lambda done: progress(self.name, done, total)
         )
-        losses = []
-        for trial in trials_of(differences, folds, ridge=shared_ridge, rng=rng):
-            losses.append(self._losses(differences, trial, shared_ridge))
-            progress(self.name, len(folds) + len(losses), total)
-        choice = _best(losses)
+        trials = trials_of(differences, folds, ridge=shared_ridge, rng=rng)
+        found_in = []
+        for trial in trials:
+            fit = partial(self._fit, differences, trial.seen, trial.shared, shared_ridge)
+            found_in.append([fit(ridge) for ridge in RIDGES])
+            progress(self.name, len(folds) + len(found_in), total)
+        choice = self._choose(trials, found_in)
+        ridge = RIDGES[choice.fit]
         everyone = sample_of(differences, np.ones(len(data), bool))
         shared = fit_ridge(differences, differences.weight, shared_ridge)
-        fitted = self._fit(differences, everyone, shared, shared_ridge, choice.ridge)
-        found = fitted.spread(choice.spread)
+        fitted = self._fit(differences, everyone, shared, shared_ridge, ridge)
+        found = fitted.spread(choice.setting)
         progress(self.name, total, total)
         meta = {
             "rank": found.basis.shape[1],
-            "ridge": choice.ridge,
-            "spread": choice.spread,
+            "ridge": ridge,
+            "spread": choice.setting,
             "shared_ridge": shared_ridge,
             "held_out_nll": choice.loss,
             "axes": len(found.shared),
@@ -166,15 +169,15 @@ class Pref(LinearLatentModel):
         spread = ordered(differences, directions @ np.linalg.cholesky(covariance))
         return _Found(fit.basis[:, 0] + directions @ centre, spread)
 
-    def _losses(self, differences: Differences, trial: Trial, shared_ridge: float) -> Doubles:
-        """Return the loss on held-out users by penalty and spread."""
-        losses = np.zeros((len(RIDGES), len(SPREADS)))
-        for place, ridge in enumerate(RIDGES):
-            found = self._fit(differences, trial.seen, trial.shared, shared_ridge, ridge)
-            for column, spread in enumerate(SPREADS):
-                basis = found.spread(spread).projection
-                losses[place, column] = trial.unseen.loss(basis, self._belief)
-        return losses
+    def _choose(self, trials: Sequence[Trial], found: Sequence[Sequence[_Found]]) -> Choice[float]:
+        """Return the settings of least loss; the pooled reward where nobody could be held out."""
+        if not trials:
+            return Choice(0, 0.0, 0.0)
+
+        def loss(number: int, each: _Found, spread: float) -> float:
+            return trials[number].unseen.loss(each.spread(spread).projection, self._belief)
+
+        return choose(found, SPREADS, loss)
 
     def _belief(self, rows: Doubles, weight: Doubles, target: Doubles) -> tuple[Doubles, Doubles]:
         """Return ``[1, z]`` of users whose comparisons are projected, and its covariance."""
@@ -205,22 +208,6 @@ class _Found:
     def spread(self, factor: float) -> _Found:
         """Return the population with users that differ that many times as much."""
         return _Found(self.shared, factor * self.basis)
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    ridge: float
-    spread: float
-    loss: float
-
-
-def _best(losses: Sequence[Doubles]) -> _Choice:
-    """Return the settings of least mean loss; the pooled reward where nobody could be held out."""
-    if not losses:
-        return _Choice(RIDGES[0], 0.0, 0.0)
-    mean = np.mean(losses, axis=0)
-    settings = list(itertools.product(RIDGES, SPREADS))
-    return _Choice(*settings[int(mean.argmin())], float(mean.min()))
 
 
 def _evidence(

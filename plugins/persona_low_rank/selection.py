@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,11 @@ from persona_low_rank.joint import Rows, Sample, sample_of
 SHOTS = (1, 4, 16)
 """Numbers of comparisons that a held-out user is known by."""
 
+_TURNS = 2
 _QUERIES = 24  # comparisons of a held-out user that are predicted
+
+Found = TypeVar("Found")
+Setting = TypeVar("Setting")
 
 Belief = Callable[[Doubles, Doubles, Doubles], tuple[Doubles, Doubles]]
 """Given rows ``(U, n, M)`` on the basis, weights and targets ``(U, n)``, returns mean ``(U, M)``
@@ -105,6 +111,48 @@ def trials_of(
             shared = fit_ridge(differences, weight, ridge)
             trials.append(Trial(seen, shared, _people(unseen, rng)))
     return trials
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[Setting]):
+    """What predicts unseen users best.
+
+    Args:
+        fit: Place of the fit among those tried.
+        setting: What to do with it.
+        loss: Mean negative log-likelihood per comparison of unseen users.
+    """
+
+    fit: int
+    setting: Setting
+    loss: float
+
+
+def choose(
+    found: Sequence[Sequence[Found]],
+    settings: Sequence[Setting],
+    loss: Callable[[int, Found, Setting], float],
+) -> Choice[Setting]:
+    """Return the best fit and setting, searched in turns.
+
+    First all fits at the best setting so far, then all settings of the best fit.
+
+    Args:
+        found: What each fit found in each trial.
+        settings: What may be done with a fit, the usual first.
+        loss: Given the trial's number, what was found and the setting, the loss on unseen users.
+    """
+
+    @cache
+    def mean(fit: int, setting: int) -> float:
+        chosen = settings[setting]
+        return float(np.mean([loss(n, trial[fit], chosen) for n, trial in enumerate(found)]))
+
+    fit = setting = 0
+    for _ in range(_TURNS):
+        fit = min(range(len(found[0])), key=lambda each: mean(each, setting))
+        setting = min(range(len(settings)), key=lambda each: mean(fit, each))
+    return Choice(fit, settings[setting], mean(fit, setting))
 
 
 def _people(sample: Sample, rng: np.random.Generator) -> People:

@@ -19,7 +19,7 @@ from persona_low_rank.joint import Rows, softmax
 _TOLERANCE = 1e-7
 _MOST_STEPS = 200
 _FLAT = 1e-12  # share of the loss that is rounding
-_ROTATIONS = 6
+_ROTATIONS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,18 @@ def test_demo(smollm2, minilm):
     assert figures["base_obeys"]["value"] == 1.0  # six tokens are never forty words
 
 
+def test_reward_models():
+    figures = check(run("bench_reward_models.py", "--quick"))
+    targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
+    assert targets == {
+        "infer_ms": 0.3,
+        "infer_speedup_over_adam": 500,
+        "infer_many_users_per_second": 80_000,
+    }
+    assert figures["infer_ms"]["value"] < figures["lore_infer_ms"]["value"] < 100
+    assert figures["infer_speedup_over_adam"]["value"] > 50
+
+
 def test_a_missed_target_is_told(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     from report import Figure, summary
