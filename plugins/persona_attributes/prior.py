@@ -21,6 +21,7 @@ SPREADS = (0.0, 0.25, 0.5, 1.0, 1.5)
 
 _SHOTS = (0, 2, 8)
 _LEAST_GAIN = 0.002  # nats a comparison
+_USUAL_LOGIT = 2.0  # standard deviation of personal logits to start from
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ def pooled_prior(width: int) -> Prior:
 def fit_prior(members: Sequence[Evidence], solve: Solve, *, steps: int) -> Prior:
     """Return mean and covariance of the users' tastes by expectation maximisation.
 
-    The mean counts one more user who follows the shared reward exactly; correlations are shrunk as
-    if ``J`` more users had none (Dempster, Laird & Rubin 1977; Laplace's posteriors in the E step).
+    What users want on average is in the shared reward, whose penalty was chosen on held-out users:
+    the mean of the named attributes is 0, and only how far users follow the shared reward is
+    learned, from them and one more who follows it exactly. Correlations are shrunk as if ``J`` more
+    users had none (Dempster, Laird & Rubin 1977; Gaussian posteriors in the E step).
 
     Args:
         members: Each user's comparisons in attribute space.
@@ -73,20 +76,29 @@ def fit_prior(members: Sequence[Evidence], solve: Solve, *, steps: int) -> Prior
         steps: Rounds.
     """
     width = members[0].width
-    start = np.eye(width)[0]
-    prior = Prior(start, np.eye(width), np.eye(width))
+    follows = np.eye(width)[0]
+    prior = Prior(follows, np.diag(_start(members)), np.eye(width))
     for _ in range(steps):
         posteriors = solve(prior.population(), members)
         z = np.array([each.mean for each in posteriors], np.float64)  # (U, J)
         inside = np.mean([each.covariance for each in posteriors], axis=0, dtype=np.float64)
         tastes = prior.mean + z @ prior.root.T
-        mean = (tastes.sum(0) + start) / (len(tastes) + 1)
+        mean = follows * (tastes[:, 0].sum() + 1.0) / (len(tastes) + 1)
         apart = tastes - mean
         between = apart.T @ apart / len(tastes) + prior.root @ inside @ prior.root.T
         shrunk = (len(tastes) * between + width * np.diag(np.diag(between))) / (len(tastes) + width)
         root = np.linalg.cholesky(shrunk + 1e-8 * np.eye(width))
         prior = Prior(mean, root, root / np.sqrt(len(tastes)))
     return prior
+
+
+def _start(members: Sequence[Evidence]) -> Doubles:
+    """Return standard deviations ``(J,)`` that give every attribute an equal part of the logit."""
+    rows = np.concatenate([each.chosen - each.rejected for each in members])
+    size = np.sqrt(np.square(rows, dtype=np.float64).mean(0))
+    start: Doubles = _USUAL_LOGIT / np.sqrt(len(size)) / np.maximum(size, 1e-3 * size.max() + 1e-9)
+    start[0] = min(start[0], 1.0)
+    return start
 
 
 def held_out_losses(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 from persona_attributes import Attributes
 from persona_attributes.heads import fit_heads
 from persona_engine.errors import InvalidInputError
+from persona_engine.onboarding import STYLES, in_words, load_shipped, tastes
+from persona_engine.onboarding.shipped import shipped_root
+from persona_engine.onboarding.synthetic_users import comparisons, draw_tastes
 from persona_engine.types import AttributePairs, Context, Evidence, PreferenceData
 
 WIDTH, USERS, ROWS = 24, 60, 12
@@ -134,6 +138,28 @@ def test_people_who_are_alike_get_the_pooled_reward():
     assert np.array_equal(left.mean, right.mean)
     assert (left.mean > 0).all()
     assert (left.std > 0).all()
+
+
+def test_people_are_described_in_the_banks_styles():
+    (folder,) = shipped_root().glob("hierarchical-*")
+    fingerprint = json.loads((folder / "manifest.json").read_text())["fingerprint"]
+    shipped = load_shipped("hierarchical", fingerprint)
+    rng = np.random.default_rng(0)
+    data = comparisons(
+        draw_tastes(120, rng=rng),
+        shipped.bank,
+        asked=np.arange(128),
+        answers=24,
+        fingerprint=fingerprint,
+        rng=rng,
+    )
+    model, population = fit(data)
+    assert set(population.meta["attributes"]) == set(STYLES)
+    assert min(population.meta["head_accuracy"].values()) > 0.8
+    length = next(each for each in data.attributes if each.name == "length")
+    brief = model.infer(population, Evidence(length.low[:4], length.high[:4]))
+    said = tastes(model, population, brief, shipped.features)
+    assert in_words(said, count=1).startswith("concise (+")
 
 
 def test_attention_follows_the_prompt_and_is_left_out_where_none_is_given():

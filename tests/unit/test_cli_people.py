@@ -398,3 +398,31 @@ def test_a_wish_is_given_once(call):
     result = call("steer", "concise=1", "concise=2", "--user", "new")
     assert result.exit_code != 0
     assert "given twice" in result.stderr
+
+
+def test_a_hosts_attribute_is_what_people_are_described_in(call, tmp_path, monkeypatch):
+    """Half the crowd loves to go home; the host names that, and the reward model reads it."""
+    pairs = tmp_path / "attributes.jsonl"
+    rows = [("me home home", "me think think"), ("you home home", "you think think")]
+    lines = [{"attribute": "homely", "high": high, "low": low} for high, low in rows]
+    pairs.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    monkeypatch.setenv("PERSONA_ATTRIBUTES", str(pairs))
+    monkeypatch.setenv("PERSONA_REWARD_MODEL", "attributes")
+    document(call("import", str(write_crowd(tmp_path)), "--json"))
+    report = document(call("fit", "--json"))
+    assert report["published"] is True
+    assert "homely" in report["details"]["attributes"]
+    assert report["details"]["spread"] > 0
+    tastes = {
+        user: {
+            each["style"]: each["mean"]
+            for each in document(call("profile", "--user", user, "--json"))["tastes"]
+        }
+        for user in ("u0", "u1")
+    }
+    assert tastes["u0"]["homely"] < 0 < tastes["u1"]["homely"]
+    document(call("steer", "homely=5", "--user", "u0", "--json"))
+    steered = document(call("profile", "--user", "u0", "--json"))["tastes"]
+    assert next(each["mean"] for each in steered if each["style"] == "homely") > 0
+    reply = chat(call, "u0")
+    assert "homely (+" in reply["trace"]["tastes"]
