@@ -98,6 +98,7 @@ def split(
     *,
     shots: int | None = None,
     imagined: FloatArray | None = None,
+    share: float = 0.0,
 ) -> Episode:
     """Split the comparisons of users into context and targets.
 
@@ -109,8 +110,8 @@ def split(
         users: Places in ``rows.of_user``, ``(U,)``.
         rng: Draws the splits.
         shots: Comparisons in each context; drawn for each user if omitted.
-        imagined: ``(I,)`` standard deviations of tastes along the coordinates: half of the users,
-            at random, then answer as a person drawn from that Gaussian would.
+        imagined: ``(I,)`` standard deviations of tastes along the coordinates.
+        share: Share of the users, at random, who answer as a person of such a taste would.
     """
     known = np.zeros((len(users), _MOST_CONTEXT), np.int64)
     asked = np.zeros((len(users), _MOST_TARGETS), np.int64)
@@ -130,8 +131,8 @@ def split(
     both = np.concatenate([known[:, :longest], asked], axis=1)  # (U, C + T)
     present = np.concatenate([is_known[:, :longest], is_asked], axis=1)
     answers = _Answers(rows.chosen[both], rows.rejected[both], rows.logit[both], rows.target[both])
-    if imagined is not None:
-        answers = _imagined(answers, imagined, rng)
+    if imagined is not None and share > 0.0:
+        answers = _imagined(answers, imagined, share, rng)
     weight = np.where(present, rows.weight[both], 1.0)
     return _episode(answers, weight, rows.doubt[both], present, longest)
 
@@ -146,13 +147,15 @@ class _Answers:
     target: FloatArray
 
 
-def _imagined(answers: _Answers, spread: FloatArray, rng: np.random.Generator) -> _Answers:
-    """Let half of the users answer by tastes drawn from ``N(0, diag(spread²))``."""
+def _imagined(
+    answers: _Answers, spread: FloatArray, share: float, rng: np.random.Generator
+) -> _Answers:
+    """Let some of the users answer by tastes drawn from ``N(0, diag(spread²))``."""
     users, count = answers.logit.shape
     taste = rng.normal(size=(users, len(spread))) * spread
     reward = np.einsum("uni,ui->un", answers.chosen - answers.rejected, taste)
     other = rng.random((users, count)) > sigmoid(answers.logit + reward)
-    drawn = rng.random((users, 1)) < 0.5
+    drawn = rng.random((users, 1)) < share
     turned = (drawn & other)[..., None]
     return _Answers(
         np.where(turned, answers.rejected, answers.chosen),

@@ -78,7 +78,7 @@ class GroupPreferenceOptimisation(RewardModel):
         layers: int = 2,
         heads: int = 4,
         directions: int = 16,
-        steps: int = 600,
+        steps: int = 450,
         keep: float = 0.999,
     ) -> None:
         if heads < 1 or width < heads or width % heads:

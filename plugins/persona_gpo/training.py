@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count as count_from
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _SHOTS = (0, 1, 2, 4, 8, 16)
 _HELD_OUT = 0.15  # of the users decide when to stop
 _SPREAD = 8  # coordinates of the spread
-_GAIN = 0.3  # of random weights that a deliberate start is mixed with
+_IMAGINED = 0.8  # of the users at the first step; none
+_REAL_FROM = 0.5  # of the steps on
 _LEAST_EXAMS = 60  # users in each; fewer take several
 
 
@@ -54,7 +56,10 @@ def start(
     attend[attended - 1, attended] = attend[width + attended - 1, attended] = root
     attend[2 * width] = 0.0
     attend[2 * width, label] = 1.0
-    parameters["layer.0.join.weight"][collected] = 0.0
+    for layer in range(layers):  # nothing else is added to the collected labels yet
+        parameters[f"layer.{layer}.join.weight"][collected] = 0.0
+        parameters[f"layer.{layer}.outer.weight"][collected] = 0.0
+    parameters["embedder.1.weight"][collected] = 0.0
     parameters["layer.0.join.weight"][collected, 0] = 1.0
     parameters["head.0.weight"][:2] = 0.0
     parameters["head.0.weight"][:2, collected] = 1.0, -1.0
@@ -74,14 +79,14 @@ def _random(
         parameters[f"{name}.weight"] = drawn.astype(np.float32)
         parameters[f"{name}.bias"] = np.zeros(outputs, np.float32)
 
-    linear("embedder.0", width, inputs, _GAIN)
-    linear("embedder.1", width, width, _GAIN)
+    linear("embedder.0", width, inputs, 1.0)
+    linear("embedder.1", width, width, 1.0)
     for layer in range(layers):
         name = f"layer.{layer}"
-        linear(f"{name}.attend", 3 * width, width, 1.0)
-        linear(f"{name}.join", width, width, _GAIN)
+        linear(f"{name}.attend", 3 * width, width, 0.6)
+        linear(f"{name}.join", width, width, 0.6)
         linear(f"{name}.inner", 2 * width, width, 1.0)
-        linear(f"{name}.outer", width, 2 * width, _GAIN)
+        linear(f"{name}.outer", width, 2 * width, 0.6)
         for norm in ("norm.0", "norm.1"):
             parameters[f"{name}.{norm}.weight"] = np.ones(width, np.float32)
             parameters[f"{name}.{norm}.bias"] = np.zeros(width, np.float32)
@@ -105,9 +110,9 @@ def fit_network(
     Args:
         rows: The comparisons of at least two users.
         begin: First parameters.
-        scale: ``(I,)`` standard deviation of users' weights along each coordinate: half of the
-            users that are trained on are drawn from it, as prior-fitted networks are (Müller et al.
-            2022, arXiv:2112.10510), the others are real.
+        scale: ``(I,)`` standard deviation of users' weights along each coordinate: most users are
+            drawn from it at first, as for prior-fitted networks (Müller et al. 2022,
+            arXiv:2112.10510), and all are real from half of the steps on.
         heads: Number of attention heads.
         schedule: How long and how fast to train.
         rng: Splits the users, and each user's comparisons at every step.
@@ -119,8 +124,11 @@ def fit_network(
     judges = np.tile(judges, -(-_LEAST_EXAMS // count))
     exams = [split(rows, judges, np.random.default_rng(shots), shots=shots) for shots in _SHOTS]
 
+    step = count_from(0)
+
     def loss(parameters: Tensors, users: IntArray) -> Tensor:
-        episode = split(rows, learners[users], rng, imagined=scale)
+        share = _IMAGINED * max(0.0, 1.0 - next(step) / (_REAL_FROM * schedule.steps))
+        episode = split(rows, learners[users], rng, imagined=scale, share=share)
         return _mean(episode, _losses(parameters, episode, heads))
 
     def judged(parameters: Tensors) -> float:
