@@ -90,8 +90,8 @@ class Bench:
         )
 
     def _attributes(self, features: Features) -> tuple[AttributePairs, ...]:
+        from persona_engine.attributes import Attributes, labelled_pairs
         from persona_engine.evaluation import Item
-        from persona_engine.onboarding import Attributes, labelled_pairs
 
         encode = features.of_others
         if encode is None:

@@ -28,6 +28,8 @@ def draw_few_shot_curve(path: Path, rows: Sequence[Row]) -> None:
     with _axes(path) as axes:
         for number, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
             mine = [r for r in rows if r["method"] == method and r["accuracy"] is not None]
+            if not mine:
+                continue
             axes.errorbar(
                 [row["shots"] for row in mine],
                 [row["accuracy"] for row in mine],

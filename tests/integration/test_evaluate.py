@@ -194,3 +194,39 @@ def test_all_leaves_out_what_asks_the_language_model_unless_it_is_named():
         "bradley_terry",
         "hierarchical",
     ]
+
+
+@pytest.mark.model
+def test_prompts_that_nobody_learned_from_by_a_method_that_reads_prompts_and_attributes(
+    minilm, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PERSONA_SENTENCE_ENCODER", str(minilm))
+    short = {"tea": "Boil water.", "rice": "Steam it.", "bread": "Bake it."}
+    rows = [
+        {
+            "user": f"u{user}",
+            "prompt": f"How do I make {dish}, version {number}?",
+            "chosen": answer
+            if user % 2
+            else f"{answer} Take your time, and enjoy each step of it.",
+            "rejected": f"{answer} Take your time, and enjoy each step of it."
+            if user % 2
+            else answer,
+        }
+        for user in range(16)
+        for dish, answer in short.items()
+        for number in range(4)
+    ]
+    path = tmp_path / "dishes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = persona(
+        *("evaluate", "--comparisons", str(path), "--encoder", "sentence", "--json"),
+        *("--method", "attributes", "--disjoint", "prompts", "--shots", "0,4", "--seeds", "1"),
+        *("--out", str(tmp_path / "out")),
+    )
+    figures = {(row["method"], row["shots"]): row for row in results(done)}
+    assert {row["status"] for row in figures.values()} == {"ok"}, figures
+    assert figures["attributes", 4]["accuracy"] > figures["bradley_terry", 4]["accuracy"] + 0.2
+    (kept,) = (tmp_path / "out" / "features").iterdir()
+    with np.load(kept) as archive:
+        assert len(archive["keys"]) > 2 * 128  # the bank's replies too
