@@ -69,6 +69,9 @@ class RewardModel(ABC):
         personal: False for a method that predicts the same for every user; the conformance kit then
             leaves out what only a personal method can pass.
         exact_update: False for a method whose `update` only approximates `infer` on everything.
+        pairwise: True for a method whose logits are of pairs, with no reward behind them: its
+            `score` is the mean logit over usual responses, up to a constant, so that differences
+            of scores are not logits.
         multimodal: True for a method whose posterior may have several modes, such as a mixture: an
             answer may move a user from one towards another, and the spread of a pair grow on the
             way. The kit then asks only that spreads do not grow on the mean over pairs.
@@ -80,6 +83,7 @@ class RewardModel(ABC):
     name: str
     personal: bool = True
     exact_update: bool = True
+    pairwise: bool = False
     multimodal: bool = False
     reads: frozenset[Literal["prompt", "texts", "attributes"]] = frozenset()
 

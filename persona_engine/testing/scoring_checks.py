@@ -10,7 +10,7 @@ from persona_engine.errors import FingerprintMismatchError
 from persona_engine.testing.kit import CheckFailedError, require, require_close
 from persona_engine.testing.planted import Planted
 from persona_engine.testing.subjects import RewardModelSubject
-from persona_engine.types import Posterior
+from persona_engine.types import Population, Posterior
 
 
 def logit_is_antisymmetric(subject: RewardModelSubject) -> None:
@@ -37,11 +37,14 @@ def a_reply_ties_with_itself(subject: RewardModelSubject) -> None:
 
 
 def score_agrees_with_logit(subject: RewardModelSubject) -> None:
-    """Differ in score by the logit of the pair, whether or not tastes differ."""
+    """Differ in score by the logit of the pair (pairwise methods: order as the mean logits do)."""
     model, (a, b) = subject.model, subject.probes
     for population in (subject.population, subject.agreed_population):
         for evidence in (subject.nothing, subject.evidence[0]):
             posterior = model.infer(population, evidence)
+            if model.pairwise:
+                _require_order_of_mean_logits(subject, population, posterior)
+                continue
             scores = [model.score(population, [posterior], each).mean[0] for each in (a, b)]
             require_close(
                 scores[0] - scores[1],
@@ -50,6 +53,26 @@ def score_agrees_with_logit(subject: RewardModelSubject) -> None:
                 remedy="let logit be the difference of the two scores",
                 tolerance=1e-3,
             )
+
+
+def _require_order_of_mean_logits(
+    subject: RewardModelSubject, population: Population, posterior: Posterior
+) -> None:
+    """Raise unless scores of the probes agree with their mean logits over other probes."""
+    model, (a, b) = subject.model, subject.probes
+    score = model.score(population, [posterior], a).mean[0]
+    beside = np.stack(
+        [model.logit(population, posterior, each.repeat(len(b), 0), b).mean for each in a[:, None]]
+    ).mean(1)
+    spread = float(score.std() * beside.std())
+    agreement = float(((score - score.mean()) * (beside - beside.mean())).mean()) / max(
+        spread, 1e-12
+    )
+    require(
+        agreement >= 0.8,
+        f"scores and mean logits over other responses correlate by {agreement:.2f}, not 0.8",
+        remedy="let the score of a response be its mean logit over the population's responses",
+    )
 
 
 def shared_preference_is_found(subject: RewardModelSubject) -> None:

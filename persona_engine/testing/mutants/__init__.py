@@ -35,6 +35,7 @@ MUTANTS: Mapping[type[Unchanged], str] = MappingProxyType(
         replies.FavoursTheFirst: "logit_is_antisymmetric",
         replies.AddsSpreads: "a_reply_ties_with_itself",
         replies.ScoresOnAnotherScale: "score_agrees_with_logit",
+        replies.ScoresPairsBackwards: "score_agrees_with_logit",
         replies.AnswersInDoubles: "shapes_and_types",
         replies.AcceptsForeigners: "foreign_posteriors_are_refused",
         replies.EmbedsAllAlike: "neighbours_want_alike",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from persona_engine.interfaces import given
+from persona_engine.interfaces import RewardModel, given
 from persona_engine.testing.mutants.wrapper import Unchanged
 from persona_engine.types import Context, FloatArray, Population, Posterior, Score
 
@@ -74,6 +74,25 @@ class ScoresOnAnotherScale(Unchanged):
     ) -> Score:
         right = self.inner.score(population, posteriors, responses, **given(context))
         return Score(np.tanh(right.mean), right.std)
+
+
+class ScoresPairsBackwards(Unchanged):
+    """Calls itself a model of pairs, and scores by how much others are preferred."""
+
+    def __init__(self, inner: RewardModel) -> None:
+        super().__init__(inner)
+        self.pairwise = True
+
+    def score(
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        right = self.inner.score(population, posteriors, responses, **given(context))
+        return Score(-right.mean, right.std)
 
 
 class AnswersInDoubles(Unchanged):

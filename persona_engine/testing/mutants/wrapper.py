@@ -29,6 +29,7 @@ class Unchanged(RewardModel):
         self.name = inner.name
         self.personal = inner.personal
         self.exact_update = inner.exact_update
+        self.pairwise = inner.pairwise
         self.multimodal = inner.multimodal
         self.reads = inner.reads
 
