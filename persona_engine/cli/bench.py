@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_engine.cli.output import stderr
 from persona_engine.cli.progress import ProgressCallback
 from persona_engine.errors import InvalidInputError
 
@@ -62,23 +61,16 @@ class Bench:
         """Judge methods by name."""
         from persona_engine.evaluation import evaluate as run
 
-        try:
-            return run(
-                dataset,
-                features,
-                {name: partial(self._make, name) for name in names},
-                protocol,
-                folder=self.out / "cells",
-                settings=self.settings.plugin_settings,
-                aids=self._aids(features),
-                progress=self.progress,
-            )
-        except KeyboardInterrupt:
-            stderr().print(
-                f"\nWhat is done stays in {self.out}; the same command goes on from there.",
-                soft_wrap=True,
-            )
-            raise
+        return run(
+            dataset,
+            features,
+            {name: partial(self._make, name) for name in names},
+            protocol,
+            folder=self.out / "cells",
+            settings=self.settings.plugin_settings,
+            aids=self._aids(features),
+            progress=self.progress,
+        )
 
     def _aids(self, features: Features) -> Aids:
         """Return the bank's and the host's attributes and the language model, made when asked."""

@@ -73,7 +73,11 @@ def evaluate(
         str | None, typer.Option(help="hidden-state (default), sentence, or NAME+item.")
     ] = None,
     features: Annotated[
-        Path | None, typer.Option(help="NumPy archive with ids (or texts) and features.")
+        Path | None,
+        typer.Option(
+            help="NumPy archive: ids or texts, features; optionally prompts, prompt_texts and "
+            "prompt_features."
+        ),
     ] = None,
     shots: Annotated[str, typer.Option(help="Comparisons of a new person.")] = "0,1,2,4,8,16",
     seeds: Annotated[
@@ -88,7 +92,10 @@ def evaluate(
     ] = "few-shot",
     folds: Annotated[int | None, typer.Option(help="Leave only so many groups out.", min=1)] = None,
     min_comparisons: Annotated[
-        int, typer.Option(help="Judge people with at least so many.", min=1)
+        int,
+        typer.Option(
+            help="Judge people with at least so many, for equal people at all shots.", min=1
+        ),
     ] = 1,
     ties: Annotated[
         Literal["drop", "half"] | None,
@@ -122,9 +129,15 @@ def evaluate(
         ties=ties,
     )
     dataset = _dataset(comparisons, votes, items, groups)
-    with console_progress() as progress:
-        bench = Bench(plugins, settings, out, progress)
-        outcome = bench.judge(dataset, bench.features(dataset, encoder, features), names, how)
+    try:
+        with console_progress() as progress:
+            bench = Bench(plugins, settings, out, progress)
+            outcome = bench.judge(dataset, bench.features(dataset, encoder, features), names, how)
+    except KeyboardInterrupt:
+        stderr().print(
+            f"\nWhat is done stays in {out}; the same command goes on from there.", soft_wrap=True
+        )
+        raise
     _finish(outcome, how, out, as_json=json)
 
 
