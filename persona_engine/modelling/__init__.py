@@ -6,6 +6,7 @@ that a plugin built on it handles ties, label noise and weighted sources without
 
 from persona_engine.modelling.checks import require_fit, require_width
 from persona_engine.modelling.differences import Differences, Doubles, principal_differences
+from persona_engine.modelling.heads import head_log_likelihood, head_metric, mix_heads
 from persona_engine.modelling.labels import with_label_noise
 from persona_engine.modelling.linear_latent import LinearLatentModel
 from persona_engine.modelling.logistic import (
@@ -49,11 +50,14 @@ __all__ = [
     "fit_groups",
     "fit_ridge",
     "folds_of_users",
+    "head_log_likelihood",
+    "head_metric",
     "held_out_loss",
     "k_means",
     "laplace_covariance",
     "log_sum",
     "minimise",
+    "mix_heads",
     "pair_loss",
     "principal_differences",
     "require_fit",

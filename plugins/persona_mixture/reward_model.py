@@ -9,7 +9,13 @@ import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.modelling import Doubles, pair_loss, require_fit, require_width
+from persona_engine.modelling import (
+    Doubles,
+    head_log_likelihood,
+    mix_heads,
+    require_fit,
+    require_width,
+)
 from persona_engine.types import (
     Context,
     Evidence,
@@ -33,7 +39,7 @@ class Mixture(RewardModel):
     comparisons are most probable, and ``K = 1``, the pooled model, where groups gain less than two
     standard errors. A new user's posterior is the same responsibilities, in closed form:
     ``mean = q``, ``covariance = diag(q) - q qᵀ``, so a reward has mean ``Σ q_k r_k`` and the
-    mixture's variance, with Laplace's of the heads (MacKay 1992) inside each group.
+    mixture's variance, beside Laplace's of the pooled weights (MacKay 1992).
 
     When to use it: where people fall into types that are to be named, counted or protected: with
     `persona_engine.aggregation.aggregate` a reply can be chosen for the group that likes it least.
@@ -135,14 +141,14 @@ class Mixture(RewardModel):
             _check(population, each.chosen)
         heads = population.arrays["heads"]
         return [
-            _posterior(population, _log_likelihood(heads, each), len(each)) for each in evidence
+            _posterior(population, head_log_likelihood(heads, each), len(each)) for each in evidence
         ]
 
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, exactly as `infer` on all of them."""
         posterior.require(population)
         _check(population, evidence.chosen)
-        likelihood = _log_likelihood(population.arrays["heads"], evidence)
+        likelihood = head_log_likelihood(population.arrays["heads"], evidence)
         seen = posterior.state["log_likelihood"] + likelihood
         return _posterior(population, seen, posterior.count + len(evidence))
 
@@ -157,7 +163,8 @@ class Mixture(RewardModel):
         """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
 
         Zero is the population's mean response. The variance is the mixture's, from not knowing the
-        user's group, and that of the groups' heads.
+        user's group, and that of the pooled weights, which every head stands on; what sets the
+        heads apart is taken as known.
         """
         for posterior in posteriors:
             posterior.require(population)
@@ -200,12 +207,6 @@ class Mixture(RewardModel):
         return embedding
 
 
-def _log_likelihood(heads: FloatArray, evidence: Evidence) -> Doubles:
-    """Return the log-likelihood of the comparisons under each head, ``(K,)``."""
-    logits = ((evidence.chosen - evidence.rejected) @ heads).astype(np.float64)  # (n, K)
-    return -(evidence.weight.astype(np.float64) @ pair_loss(logits, evidence.target[:, None]))
-
-
 def _posterior(population: Population, likelihood: Doubles, count: int) -> Posterior:
     joint = np.log(population.arrays["prior"]) + likelihood
     share = np.exp(joint - joint.max())
@@ -223,12 +224,9 @@ def _posterior(population: Population, likelihood: Doubles, count: int) -> Poste
 
 def _mix(population: Population, share: FloatArray, features: FloatArray) -> Score:
     """Return rewards ``(U, B)`` of centred or differenced features, for shares ``(U, K)``."""
-    rewards = features @ population.arrays["heads"]  # (B, K)
-    mean = share @ rewards.T  # (U, B)
-    apart = rewards[None] - mean[..., None]  # (U, B, K)
-    unknown = np.square(features @ population.arrays["axes"]) @ population.arrays["head_variance"]
-    variance = np.einsum("uk,ubk->ub", share, np.square(apart) + unknown[None])
-    return Score(mean, np.sqrt(variance))
+    shared = features @ population.arrays["shared_factor"]  # (B, R)
+    variance = np.einsum("br,br->b", shared, shared)
+    return mix_heads(share, features @ population.arrays["heads"], variance)
 
 
 def _check(population: Population, features: FloatArray) -> None:

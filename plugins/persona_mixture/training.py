@@ -8,18 +8,16 @@ import numpy as np
 
 from persona_engine.interfaces import Progress
 from persona_engine.modelling import (
-    Crowd,
     Differences,
-    Doubles,
     Groups,
     choose_ridge,
     crowd_of,
     fit_groups,
     fit_ridge,
     folds_of_users,
+    head_metric,
+    laplace_covariance,
     principal_differences,
-    responsibilities,
-    sigmoid,
 )
 from persona_engine.types import Population, PreferenceData
 from persona_mixture.selection import RIDGES, SIZES, Choice, Trials
@@ -61,7 +59,8 @@ def fit_population(
         crowd, shared, choice.size, ridge=choice.ridge, restarts=restarts, rng=rng, hard=hard
     )
     groups = _by_share(fitted.groups)
-    head_variance = _head_variance(crowd, groups, choice.ridge)
+    covariance, inflation = laplace_covariance(differences, shared, shared_ridge)
+    factor = np.linalg.cholesky(inflation * covariance)  # (R, R)
     progress(name, total, total)
     return Population(
         reward_model=name,
@@ -69,10 +68,9 @@ def fit_population(
         arrays={
             "heads": (differences.axes @ groups.heads).astype(np.float32),
             "prior": groups.prior,
-            "axes": differences.axes.astype(np.float32),
-            "head_variance": head_variance.astype(np.float32),
+            "shared_factor": (differences.axes @ factor).astype(np.float32),
             "centre": differences.centre,
-            "embedding": _embedding(groups.heads, differences.moment).astype(np.float32),
+            "embedding": head_metric(groups.heads, differences.moment).astype(np.float32),
         },
         meta={
             "components": groups.size,
@@ -119,23 +117,3 @@ def _by_share(groups: Groups) -> Groups:
     """Return the same groups, the one of most users first."""
     order = np.argsort(-groups.prior, kind="stable")
     return Groups(groups.heads[:, order], groups.prior[order])
-
-
-def _head_variance(crowd: Crowd, groups: Groups, ridge: float) -> Doubles:
-    """Return Laplace's variance of each head along each axis, ``(R, K)``.
-
-    In the principal axes the information is near to diagonal; what is off it is left out.
-    """
-    share = responsibilities(groups.log_joint(crowd))[crowd.owner]  # (N, K)
-    p = sigmoid(crowd.rows @ groups.heads.astype(np.float32))
-    bend = (share * crowd.weight[:, None] * p * (1.0 - p)).astype(np.float32)
-    variance: Doubles = 1.0 / (np.square(crowd.rows).T @ bend + ridge)
-    return variance
-
-
-def _embedding(heads: Doubles, moment: Doubles) -> Doubles:
-    """Return ``(K, K)`` that makes the cosine of two users the correlation of their logits."""
-    gram = heads.T @ (moment[:, None] * heads)
-    values, vectors = np.linalg.eigh(gram)
-    root: Doubles = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    return root
