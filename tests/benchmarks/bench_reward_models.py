@@ -1,4 +1,4 @@
-"""How long reward models take to know a new person from eight comparisons.
+"""How long reward models take to know a new person from eight comparisons; who predicts circles.
 
 The default is measured against the published adaptation of LoRe (Bose et al. 2025,
 arXiv:2504.14439): 500 steps of Adam on the softmax weights of a user, everything else given. All
@@ -19,6 +19,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from cyclic_preferences import cyclic_figures
 from report import Figure, arguments, finish, say
 
 from persona_engine.config import EngineConfig
@@ -187,7 +188,9 @@ def figures(default: str, seconds: dict[str, float]) -> dict[str, Figure]:
 def main() -> None:
     """Run and report."""
     options = arguments(__doc__ or "").parse_args()
-    finish(measure(seed=options.seed, quick=options.quick), seed=options.seed, as_json=options.json)
+    found = measure(seed=options.seed, quick=options.quick)
+    found |= cyclic_figures(seed=options.seed, quick=options.quick)
+    finish(found, seed=options.seed, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ def test_reward_models():
         "infer_ms": 0.3,
         "infer_speedup_over_adam": 500,
         "infer_many_users_per_second": 80_000,
+        "gpm_cyclic_accuracy": 0.95,
     }
+    assert figures["gpm_cyclic_accuracy"]["value"] >= 0.95
     assert figures["infer_ms"]["value"] < figures["lore_infer_ms"]["value"] < 100
     assert figures["infer_speedup_over_adam"]["value"] > 50
 
