@@ -16,7 +16,7 @@ import numpy as np
 from persona_engine.modelling import Doubles, pair_loss, residual, sigmoid
 from persona_low_rank.joint import Rows, softmax
 
-_TOLERANCE = 1e-7
+_TOLERANCE = 1e-6
 _MOST_STEPS = 200
 _FLAT = 1e-12  # share of the loss that is rounding
 _ROTATIONS = 2
