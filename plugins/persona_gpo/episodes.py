@@ -53,6 +53,7 @@ class Episode:
     Args:
         context: ``(U, 2 C, I + 1)`` tokens of the chosen, then of the rejected responses.
         bias: ``(U, 2 C)`` log-weights, far below 0 where padded.
+        evidence: ``(U, 1)`` total weight of each context.
         curvature: ``(U, C)`` weight times ``p (1 - p)`` of each context comparison.
         targets: ``(U, 2 T, I + 1)`` tokens of the chosen, then of the rejected responses.
         logit: ``(U, T)`` pooled logits.
@@ -63,6 +64,7 @@ class Episode:
 
     context: Tensor
     bias: Tensor
+    evidence: Tensor
     curvature: Tensor
     targets: Tensor
     logit: Tensor
@@ -178,6 +180,7 @@ def _episode(
     arrays = (
         labelled(answers.chosen[told], answers.rejected[told], answers.target[told]),
         np.concatenate([bias, bias], axis=1),
+        (present[told] * weight[told]).sum(1, keepdims=True),
         present[told] * weight[told] * p * (1.0 - p),
         unlabelled(sides),
         answers.logit[asked],

@@ -92,20 +92,19 @@ def _trained(
     progress: Progress,
 ) -> tuple[Parameters, dict[str, object]]:
     """Return the network, or one that adds nothing where it predicts held-out users no better."""
-    silent = {**begin, "spread": np.zeros_like(begin["spread"])}
+    silent = {**begin, **{name: np.zeros_like(begin[name]) for name in ("spread", "head.1.weight")}}
     if len(rows.of_user) < _LEAST_USERS:
         return silent, {"personal": False, "steps": 0}
-    trained, pooled = fit_network(
+    fitted = fit_network(
         rows, begin, scale=scale, heads=heads, schedule=schedule, rng=rng, progress=progress
     )
-    better = trained.held_out_loss < pooled - 0.002
     meta: dict[str, object] = {
-        "personal": better,
-        "steps": trained.steps,
-        "few_shot_nll": trained.held_out_loss,
-        "few_shot_nll_pooled": pooled,
+        "personal": fitted.is_better,
+        "steps": fitted.trained.steps,
+        "few_shot_nll": fitted.trained.held_out_loss,
+        "few_shot_nll_pooled": fitted.pooled_loss,
     }
-    return (trained.parameters if better else silent), meta
+    return (fitted.trained.parameters if fitted.is_better else silent), meta
 
 
 def _rows(data: PreferenceData, space: TokenSpace) -> Rows:

@@ -20,7 +20,7 @@ from persona_engine.types import (
 )
 from persona_gpo.episodes import labelled, unlabelled
 from persona_gpo.fitting import Architecture, fit_population
-from persona_gpo.network import Parameters, predict, read_context
+from persona_gpo.network import Parameters, gate, predict, read_context
 
 _KEPT = 512  # comparisons that a posterior keeps, the newest
 _PREFIX = "network."
@@ -29,15 +29,16 @@ _PREFIX = "network."
 class GroupPreferenceOptimisation(RewardModel):
     """A neural process over comparisons: the network reads them, nothing is trained for a new user.
 
-    ``r_u(y) = w₀·φ(y) + f(x(y), 0 | {(x(c_i), 1), (x(r_i), -1)})``: a transformer whose context
-    tokens are the coordinates and labels of the responses that the user chose and did not choose;
-    a target token, of label 0, attends to the context and to itself only, so that rewards do not
-    depend on what else is asked nor on the order of the answers. ``P(a ≻ b) = E[σ(r_u(a) -
-    r_u(b))]``. Zhao, Dang & Grover (2023), "Group preference optimization: few-shot alignment of
-    large language models", arXiv:2310.11523, on transformer neural processes (Nguyen & Grover 2022,
-    arXiv:2207.04179). Here the pooled reward ``w₀·φ`` is an offset, and the spread is a Gaussian's,
-    ``(s_a - s_b)ᵀ (I + Σ p(1-p) s_i s_iᵀ)⁻¹ (s_a - s_b)``, ``s`` a learned map and ``s_i`` its
-    difference over a comparison: it is nil between equal responses and never grows with answers.
+    ``r_u(y) = w₀·φ(y) + n/(1 + n) f(x(y), 0 | {(x(c_i), 1), (x(r_i), -1)})``, ``P(a ≻ b) =
+    E[σ(r_u(a) - r_u(b))]``. ``f`` is a transformer whose context tokens are the coordinates and
+    labels of the responses that the user chose and did not choose; a target token, of label 0,
+    attends to the context and to itself only, so that rewards do not depend on what else is asked
+    nor on the order of the answers. Zhao, Dang & Grover (2023), "Group preference optimization:
+    few-shot alignment of large language models", arXiv:2310.11523, on transformer neural processes
+    (Nguyen & Grover 2022, arXiv:2207.04179). Here the pooled reward ``w₀·φ`` is an offset, and the
+    spread is a Gaussian's, ``(s_a - s_b)ᵀ (I + Σ p(1-p) s_i s_iᵀ)⁻¹ (s_a - s_b)``, ``s`` a learned
+    map and ``s_i`` its difference over a comparison: it is nil between equal responses and never
+    grows with answers.
 
     When to use it: with some hundreds of users or more, where responses recur (people judging the
     same items) and tastes do not act linearly. With fewer users use ``hierarchical``, which needs
@@ -92,7 +93,13 @@ class GroupPreferenceOptimisation(RewardModel):
             raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
         self._architecture = Architecture(width, layers, heads, directions)
         self._schedule = Schedule(
-            steps, 1e-3, decay=1e-3, batch=48, every=max(10, steps // 24), patience=8
+            steps,
+            1e-3,
+            decay=1e-3,
+            batch=48,
+            every=max(10, steps // 24),
+            patience=8,
+            rates={"pooled": 10.0},
         )
         self._keep = keep
 
@@ -246,8 +253,9 @@ def _rewards(
     tokens = labelled(state["chosen"], state["rejected"], state["target"])
     known = read_context(network, tokens, np.tile(state["weight"], 2), heads=heads)
     personal = predict(network, known, unlabelled(responses), heads=heads)[:, 0]
-    pooled = responses[:, 0] * population.arrays["scale"][0]
-    total: FloatArray = (pooled + personal).astype(np.float32)
+    earned = gate(float(state["weight"].sum()))
+    pooled = responses[:, 0] * (population.arrays["scale"][0] * network["pooled"][0])
+    total: FloatArray = (pooled + earned * personal).astype(np.float32)
     return total
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count as count_from
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from persona_engine.interfaces import Progress
-from persona_engine.modelling import Schedule, Trained, train
+from persona_engine.modelling import Doubles, Schedule, Trained, train
 from persona_engine.types import FloatArray, IntArray
 from persona_gpo.episodes import Episode, Rows, split
-from persona_gpo.network import Parameters
+from persona_gpo.network import Parameters, gate
 from persona_gpo.torch_network import Tensors, predict_many
 
 if TYPE_CHECKING:
@@ -22,7 +23,31 @@ _HELD_OUT = 0.15  # of the users decide when to stop
 _SPREAD = 8  # coordinates of the spread
 _IMAGINED = 0.8  # of the users at the first step; none
 _REAL_FROM = 0.5  # of the steps on
+_MOST_JUDGES = 150
+_LEAST_GAIN = 0.002  # nats a comparison, and
+_LEAST_ERRORS = 1.5  # standard errors: the step was chosen by the same users
 _LEAST_EXAMS = 60  # users in each; fewer take several
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained network beside the pooled reward.
+
+    Args:
+        trained: The network, with its loss on held-out users.
+        pooled_loss: The pooled reward's loss on them.
+        error: Standard error of the difference.
+    """
+
+    trained: Trained
+    pooled_loss: float
+    error: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the network predicts people it has not seen better than the pooled reward."""
+        gain = self.pooled_loss - self.trained.held_out_loss
+        return gain > max(_LEAST_GAIN, _LEAST_ERRORS * self.error)
 
 
 def start(
@@ -65,7 +90,9 @@ def start(
     parameters["head.0.weight"][:2, collected] = 1.0, -1.0
     parameters["head.1.weight"][0, :2] = 1.0, -1.0
     spread = np.diag(scale)[:, 1 : 1 + _SPREAD]
-    return {**parameters, "spread": spread.astype(np.float32)}
+    # Averaged over its spread, a logit shrinks: the pooled reward may grow by so much.
+    pooled = np.ones(1, np.float32)
+    return {**parameters, "spread": spread.astype(np.float32), "pooled": pooled}
 
 
 def _random(
@@ -104,8 +131,8 @@ def fit_network(
     schedule: Schedule,
     rng: np.random.Generator,
     progress: Progress,
-) -> tuple[Trained, float]:
-    """Return the parameters that predict held-out users best, and the pooled reward's loss there.
+) -> Fitted:
+    """Return the parameters that predict held-out users best, and what they gain there.
 
     Args:
         rows: The comparisons of at least two users.
@@ -118,21 +145,27 @@ def fit_network(
         rng: Splits the users, and each user's comparisons at every step.
         progress: Told how far it is.
     """
-    order = rng.permutation(len(rows.of_user))
-    count = min(len(order) - 1, max(1, round(_HELD_OUT * len(order))))
-    judges, learners = order[:count], order[count:]
-    judges = np.tile(judges, -(-_LEAST_EXAMS // count))
-    exams = [split(rows, judges, np.random.default_rng(shots), shots=shots) for shots in _SHOTS]
+    import torch
 
+    order = rng.permutation(len(rows.of_user))
+    count = int(np.clip(_HELD_OUT * len(order), min(12, len(order) // 3), _MOST_JUDGES))
+    learners = order[count:]
+    judges = np.tile(order[:count], -(-_LEAST_EXAMS // count))
+    exams = [split(rows, judges, np.random.default_rng(shots), shots=shots) for shots in _SHOTS]
     step = count_from(0)
 
     def loss(parameters: Tensors, users: IntArray) -> Tensor:
         share = _IMAGINED * max(0.0, 1.0 - next(step) / (_REAL_FROM * schedule.steps))
         episode = split(rows, learners[users], rng, imagined=scale, share=share)
-        return _mean(episode, _losses(parameters, episode, heads))
+        return _by_user(episode, _losses(parameters, episode, heads)).mean()
+
+    def losses(parameters: Tensors) -> Doubles:
+        found = [_by_user(each, _losses(parameters, each, heads)).numpy() for each in exams]
+        mean: Doubles = np.mean(found, 0).reshape(-1, count).mean(0)
+        return mean
 
     def judged(parameters: Tensors) -> float:
-        return _average([float(_mean(each, _losses(parameters, each, heads))) for each in exams])
+        return float(losses(parameters).mean())
 
     trained = train(
         begin,
@@ -143,17 +176,16 @@ def fit_network(
         held_out_loss=judged,
         report=lambda done, total: progress("gpo", done, total),
     )
-    return trained, _average([float(_mean(each, _pooled_losses(each))) for each in exams])
+    pooled = np.mean([_by_user(each, _pooled_losses(each)).numpy() for each in exams], 0)
+    pooled = pooled.reshape(-1, count).mean(0)
+    best = {name: torch.from_numpy(value) for name, value in trained.parameters.items()}
+    gain = pooled - losses(best)
+    return Fitted(trained, float(pooled.mean()), float(gain.std() / np.sqrt(count)))
 
 
-def _average(values: list[float]) -> float:
-    return float(np.mean(values))
-
-
-def _mean(episode: Episode, losses: Tensor) -> Tensor:
-    """Return the mean over users of their mean loss."""
-    strength = episode.weight.sum(1)
-    return ((episode.weight * losses).sum(1) / strength).mean()
+def _by_user(episode: Episode, losses: Tensor) -> Tensor:
+    """Return each user's mean loss, ``(U,)``."""
+    return (episode.weight * losses).sum(1) / episode.weight.sum(1)
 
 
 def _losses(parameters: Tensors, episode: Episode, heads: int) -> Tensor:
@@ -166,8 +198,9 @@ def _losses(parameters: Tensors, episode: Episode, heads: int) -> Tensor:
     asked, told = _difference(asked), _difference(told)
     precision = torch.eye(told.shape[-1]) + (told * episode.curvature[..., None]).mT @ told
     variance = (asked * torch.linalg.solve(precision, asked.mT).mT).sum(-1) + episode.doubt
-    personal = _difference(rewards[..., None])[..., 0]
-    return _damped_loss(episode.logit + personal, variance, episode.target)
+    personal = _difference(rewards[..., None])[..., 0] * gate(episode.evidence)
+    pooled = episode.logit * parameters["pooled"]
+    return _damped_loss(pooled + personal, variance, episode.target)
 
 
 def _pooled_losses(episode: Episode) -> Tensor:
