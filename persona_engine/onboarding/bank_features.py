@@ -64,14 +64,25 @@ def encode_bank(encoder: Encoder, *, progress: Progress = no_progress) -> BankFe
     texts = [
         (question.prompt, reply) for question in question_bank() for reply in replies(question)
     ]
+    features = encode_texts(encoder, texts, what="encoding the question bank", progress=progress)
+    return BankFeatures(low=features[0::2], high=features[1::2])  # of (2Q, D): low, high, low, …
+
+
+def encode_texts(
+    encoder: Encoder, texts: Sequence[tuple[str, str]], *, what: str, progress: Progress
+) -> FloatArray:
+    """Return features ``(n, D)`` of prompts and their replies, some at a time.
+
+    Raises:
+        WeightsError: The encoder's model cannot be loaded.
+    """
     parts = []
     for start in range(0, len(texts), _ENCODED_AT_ONCE):
         some = texts[start : start + _ENCODED_AT_ONCE]
         prompts = [[{"role": "user", "content": prompt}] for prompt, _ in some]
         parts.append(encoder.encode(prompts, [reply for _, reply in some]))  # type: ignore[arg-type]
-        progress("encoding the question bank", start + len(some), len(texts))
-    features = np.concatenate(parts)  # (2Q, D): low, high, low, …
-    return BankFeatures(low=features[0::2], high=features[1::2])
+        progress(what, start + len(some), len(texts))
+    return np.concatenate(parts)
 
 
 def sides(

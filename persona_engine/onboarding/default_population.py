@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from persona_engine.interfaces import Encoder, Progress, RewardModel, no_progress
+from persona_engine.onboarding.abridged import Abridged, encode_abridged
 from persona_engine.onboarding.bank import question_bank
 from persona_engine.onboarding.bank_features import BankFeatures, encode_bank
 from persona_engine.onboarding.judge import Crowd, judge
@@ -69,7 +70,8 @@ def fit_default(
     return fit_to_bank(
         reward_model,
         bank,
-        encoder.fingerprint,
+        encode_abridged(encoder, bank, progress=progress),
+        fingerprint=encoder.fingerprint,
         seed=seed,
         crowd=crowd,
         attributes=attributes,
@@ -80,15 +82,24 @@ def fit_default(
 def fit_to_bank(
     reward_model: RewardModel,
     bank: BankFeatures,
-    fingerprint: str,
+    abridged: Abridged,
     *,
+    fingerprint: str,
     seed: int = 0,
     crowd: Crowd = Crowd(),  # noqa: B008  # frozen
     attributes: Sequence[AttributePairs] = (),
     progress: Progress = no_progress,
 ) -> DefaultPopulation:
-    """Do as `fit_default` with a bank that is encoded already."""
-    held_out = judge(reward_model, bank, fingerprint, crowd=crowd, seed=seed, progress=progress)
+    """Do as `fit_default` with a bank and first sentences that are encoded already."""
+    held_out = judge(
+        reward_model,
+        bank,
+        abridged,
+        fingerprint=fingerprint,
+        crowd=crowd,
+        seed=seed,
+        progress=progress,
+    )
     rng = np.random.default_rng([seed, 0])
     data = comparisons(
         draw_tastes(crowd.users, rng=rng),
@@ -97,6 +108,8 @@ def fit_to_bank(
         answers=crowd.answers,
         fingerprint=fingerprint,
         rng=rng,
+        abridged=abridged,
+        cuts=crowd.cuts,
     )
     data = replace(data, attributes=(*data.attributes, *attributes))
     population = reward_model.fit(data, rng=rng, progress=progress)
@@ -104,6 +117,7 @@ def fit_to_bank(
         "seed": seed,
         "users": crowd.users,
         "answers_each": crowd.answers,
+        "cuts_each": crowd.cuts,
         "held_out": held_out,
     }
     return DefaultPopulation(population, bank, report)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.interfaces import Progress, RewardModel
+from persona_engine.onboarding.abridged import Abridged
 from persona_engine.onboarding.bank import STYLES, question_bank
 from persona_engine.onboarding.bank_features import BankFeatures
 from persona_engine.onboarding.choose import next_question
@@ -19,7 +20,14 @@ from persona_engine.onboarding.synthetic_users import (
     probability_of_high,
 )
 from persona_engine.onboarding.tastes import tastes as tastes_of
-from persona_engine.types import Evidence, FloatArray, Population, Posterior, Question
+from persona_engine.types import (
+    Evidence,
+    FloatArray,
+    Population,
+    Posterior,
+    PreferenceData,
+    Question,
+)
 
 Doubles = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -39,11 +47,13 @@ class Crowd:
         users: People that the population is fitted to; even.
         answers: How many questions each of them answers.
         judged: Other people in each fold, on whom the fit is judged; even.
+        cuts: How many replies each of them compares with their first sentence, besides.
     """
 
     users: int = 800
     answers: int = 48
     judged: int = 60
+    cuts: int = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +84,9 @@ class _Fold:
 def judge(
     model: RewardModel,
     features: BankFeatures,
-    fingerprint: str,
+    abridged: Abridged,
     *,
+    fingerprint: str,
     crowd: Crowd,
     seed: int,
     progress: Progress,
@@ -95,7 +106,20 @@ def judge(
     rows: dict[str, list[list[dict[str, float]]]] = {"active": [], "random": []}
     limits = []
     for number in range(FOLDS):
-        fold = _fit_fold(model, features, fingerprint, number=number, crowd=crowd, seed=seed)
+        rng = np.random.default_rng([seed, 1 + number])
+        place = np.arange(len(question_bank()))
+        held_out = (place // 2) % FOLDS == number  # eight in a row are of one style
+        data = comparisons(
+            draw_tastes(crowd.users, rng=rng),
+            features,
+            asked=np.flatnonzero(~held_out),
+            answers=crowd.answers,
+            fingerprint=fingerprint,
+            rng=rng,
+            abridged=abridged,
+            cuts=crowd.cuts,
+        )
+        fold = _fit_fold(model, features, data, held_out=held_out, judged=crowd.judged, rng=rng)
         limits.append(_limits(fold))
         for how, folds in rows.items():
             folds.append(_by_answers(fold, how, seed=seed + number))
@@ -111,31 +135,25 @@ def judge(
 def _fit_fold(
     model: RewardModel,
     features: BankFeatures,
-    fingerprint: str,
+    data: PreferenceData,
     *,
-    number: int,
-    crowd: Crowd,
-    seed: int,
+    held_out: NDArray[np.bool_],
+    judged: int,
+    rng: np.random.Generator,
 ) -> _Fold:
-    rng = np.random.default_rng([seed, 1 + number])
-    place = np.arange(len(question_bank()))
-    held_out = (place // 2) % FOLDS == number  # eight in a row are of one style
-    asked, unseen = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    data = comparisons(
-        draw_tastes(crowd.users, rng=rng),
+    tastes = draw_tastes(judged, rng=rng)
+    place = np.arange(len(held_out))
+    likes_high = rng.random((judged, len(place))) < probability_of_high(tastes, _styles(place))
+    return _Fold(
+        model,
+        model.fit(data, rng=rng),
         features,
-        asked=asked,
-        answers=crowd.answers,
-        fingerprint=fingerprint,
-        rng=rng,
+        features.by_key(),
+        np.flatnonzero(~held_out),
+        np.flatnonzero(held_out),
+        tastes,
+        likes_high,
     )
-    tastes = draw_tastes(crowd.judged, rng=rng)
-    likes_high = rng.random((crowd.judged, len(place))) < probability_of_high(
-        tastes, _styles(place)
-    )
-    population = model.fit(data, rng=rng)
-    by_key = features.by_key()
-    return _Fold(model, population, features, by_key, asked, unseen, tastes, likes_high)
 
 
 def _limits(fold: _Fold) -> dict[str, float]:

@@ -11,15 +11,17 @@ who has not answered yet is presumed to like anything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.errors import InvalidInputError
+from persona_engine.onboarding.abridged import STYLE, Abridged
 from persona_engine.onboarding.bank import STYLES, question_bank
 from persona_engine.onboarding.bank_features import BankFeatures
-from persona_engine.types import PreferenceData
+from persona_engine.types import FloatArray, IntArray, PreferenceData
 
 Doubles = NDArray[np.float64]
 
@@ -146,6 +148,8 @@ def comparisons(
     answers: int,
     fingerprint: str,
     rng: np.random.Generator,
+    abridged: Abridged | None = None,
+    cuts: int = 0,
 ) -> PreferenceData:
     """Return what each person answers to questions drawn for them without repeats.
 
@@ -156,6 +160,8 @@ def comparisons(
         answers: How many each person gives, at most ``A``.
         fingerprint: Feature space of ``features``.
         rng: Draws questions and answers.
+        abridged: Replies and their first sentences.
+        cuts: How many of these each person compares, too.
 
     Raises:
         InvalidInputError: More answers than questions.
@@ -164,18 +170,35 @@ def comparisons(
         raise InvalidInputError(
             f"answers is {answers!r}, expected 1 to {len(asked)}, the number of questions"
         )
-    user = np.repeat(np.arange(len(tastes)), answers)
-    place = asked[rng.random((len(tastes), len(asked))).argsort(1)[:, :answers]].ravel()  # (N,)
     styles = [str(question.style) for question in question_bank()]
-    likes_high = rng.random(len(user)) < probability_of_high(tastes, styles)[user, place]
-    high, low = features.high[place], features.low[place]  # (N, D)
-    return PreferenceData(
-        chosen=np.where(likes_high[:, None], high, low),
-        rejected=np.where(likes_high[:, None], low, high),
-        user=user.astype(np.int64),
-        fingerprint=fingerprint,
-        attributes=features.labelled(asked),
-    )
+    pool = _Pool(features.high[asked], features.low[asked], [styles[each] for each in asked])
+    parts = [pool.answered(tastes, answers, rng=rng)]
+    if abridged is not None and cuts:
+        kept = np.isin(abridged.place, asked)
+        shorter = _Pool(abridged.whole[kept], abridged.first[kept], [STYLE] * int(kept.sum()))
+        parts.append(shorter.answered(tastes, min(cuts, int(kept.sum())), rng=rng))
+    user, chosen, rejected = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return PreferenceData(chosen, rejected, user, fingerprint, attributes=features.labelled(asked))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """Pairs that differ in a style each: ``high`` and ``low`` are ``(A, D)``."""
+
+    high: FloatArray
+    low: FloatArray
+    styles: Sequence[str]
+
+    def answered(
+        self, tastes: Doubles, count: int, *, rng: np.random.Generator
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Return user ``(N,)``, chosen and rejected ``(N, D)`` of ``count`` answers by each."""
+        user = np.repeat(np.arange(len(tastes), dtype=np.int64), count)
+        drawn = rng.random((len(tastes), len(self.styles))).argsort(1)[:, :count].ravel()  # (N,)
+        likes_high = rng.random(len(user)) < probability_of_high(tastes, self.styles)[user, drawn]
+        high, low = self.high[drawn], self.low[drawn]
+        wanted = likes_high[:, None]
+        return user, np.where(wanted, high, low), np.where(wanted, low, high)
 
 
 def _table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> Doubles:

@@ -22,13 +22,14 @@ from persona_engine.onboarding import (
     replies,
     write,
 )
+from persona_engine.onboarding.abridged import first_sentence
 from persona_engine.onboarding.shipped import shipped_root
 from persona_engine.store import content_key as store_key
 from persona_engine.types import Conversation, Evidence, FloatArray, Population
 from persona_hierarchical import Hierarchical
 
 WIDTH = 12
-CROWD = Crowd(users=80, answers=16, judged=12)
+CROWD = Crowd(users=80, answers=16, judged=12, cuts=4)
 
 
 class StyleEncoder:
@@ -46,6 +47,9 @@ class StyleEncoder:
             for question in question_bank()
             for pole, reply in zip((-1.0, 1.0), replies(question), strict=True)
         }
+        for reply, vector in list(self._vectors.items()):
+            if (cut := first_sentence(reply)) is not None:
+                self._vectors[cut] = vector - direction["length"] + rng.normal(0.0, 0.3, WIDTH)
         self.encoded = 0
 
     def encode(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> FloatArray:
@@ -82,7 +86,8 @@ def test_the_bank_is_encoded_once_and_its_features_found_by_content() -> None:
     default = fit_default(
         Hierarchical(max_rank=1), encoder, crowd=Crowd(users=16, answers=4, judged=2)
     )
-    assert encoder.encoded == 256
+    cuts = [first_sentence(reply) for question in question_bank() for reply in replies(question)]
+    assert encoder.encoded == 256 + sum(cut is not None for cut in cuts)
     assert len(default.features) == 256
     question = question_bank()[5]
     expected = encoder.encode([[]], [question.b])[0]

@@ -3,6 +3,7 @@ import pytest
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.onboarding import STYLES, BankFeatures, question_bank
+from persona_engine.onboarding.abridged import Abridged, first_sentence
 from persona_engine.onboarding.synthetic_users import (
     ARCHETYPES,
     AXES,
@@ -106,3 +107,55 @@ def test_more_answers_than_questions_are_refused(answers: int) -> None:
             fingerprint="x",
             rng=np.random.default_rng(0),
         )
+
+
+def _abridged(width: int = 3) -> Abridged:
+    rng = np.random.default_rng(1)
+    whole, first = rng.normal(size=(2, 60, width)).astype(np.float32)
+    return Abridged(np.arange(60) * 2, whole, first)
+
+
+def test_first_sentences_are_compared_by_the_taste_for_length_alone() -> None:
+    tastes = np.full((40, len(STYLES)), 9.0)
+    tastes[:, STYLE_NAMES.index("length")] = -9.0
+    abridged = _abridged()
+    data = comparisons(
+        tastes,
+        _features(),
+        asked=np.arange(0, 64),
+        answers=5,
+        fingerprint="space",
+        rng=np.random.default_rng(0),
+        abridged=abridged,
+        cuts=7,
+    )
+    assert len(data) == 40 * (5 + 7)
+    first = {
+        row.tobytes(): place for row, place in zip(abridged.first, abridged.place, strict=True)
+    }
+    places = [first[row.tobytes()] for row in data.chosen if row.tobytes() in first]
+    assert 0.93 * 280 < len(places) <= 280  # all but the lapses
+    assert max(places) < 64  # only of questions that may be asked
+    user = data.user[200:]
+    assert np.bincount(user).tolist() == [7] * 40
+
+
+def test_cuts_leave_the_other_answers_as_they_are() -> None:
+    def answers(**settings) -> np.ndarray:
+        data = comparisons(
+            draw_tastes(10, rng=np.random.default_rng(0)),
+            _features(),
+            asked=np.arange(128),
+            answers=4,
+            fingerprint="space",
+            rng=np.random.default_rng(0),
+            **settings,
+        )
+        return data.chosen[:40]
+
+    np.testing.assert_array_equal(answers(), answers(abridged=_abridged(), cuts=3))
+
+
+@pytest.mark.parametrize("text", ["", "One sentence only.", "Yes. And then more of it.", "No end"])
+def test_a_reply_without_a_sentence_to_cut_stays_whole(text: str) -> None:
+    assert first_sentence(text) is None
