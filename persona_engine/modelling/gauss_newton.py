@@ -81,7 +81,7 @@ def laplace_posteriors(
         >>> answers = Answers(lambda v: ((rows @ v[..., None])[..., 0], rows), *np.ones((2, 1, 2)))
         >>> mean, covariance = laplace_posteriors(answers, LatentPrior(np.zeros(1), np.eye(1)))
         >>> mean.round(3).tolist(), covariance.round(3).tolist()
-        ([[0.675]], [[[0.693]]])
+        ([[0.675]], [[[0.691]]])
     """
     users, width = len(answers.weight), prior.factor.shape[1]
     base = np.eye(width) + np.zeros((users, 1, 1))
@@ -112,7 +112,7 @@ def laplace_posteriors(
 
 def fold(answers: Answers, prior: LatentPrior, z: Doubles) -> tuple[Doubles, Doubles]:
     """Return precision ``(U, k, k)`` and pull ``(U, k)`` that stand for answers, exact at ``z``."""
-    nothing = np.zeros((len(z), 1, 1))
+    nothing = np.zeros((*z.shape, z.shape[1]))
     gradient, precision = _slope(answers, prior, z, nothing, np.zeros_like(z))
     return precision, gradient + (precision @ z[..., None])[..., 0]
 

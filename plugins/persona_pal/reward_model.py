@@ -70,14 +70,14 @@ class Pal(RewardModel):
         >>> rng = np.random.default_rng(0)
         >>> user = np.repeat(np.arange(60), 10)
         >>> a, b = rng.normal(size=(2, 600, 3)).astype(np.float32)
-        >>> likes = np.where(user % 2 == 0, 3.0, -3.0)  # half like the first feature, half dislike
+        >>> likes = 2.0 * rng.normal(size=60)[user]  # some like the first feature, some dislike it
         >>> first = (likes * (a - b)[:, 0] > 0)[:, None]
         >>> data = PreferenceData(np.where(first, a, b), np.where(first, b, a), user, "example")
         >>> model = Pal(prototypes=(2,))
         >>> population = model.fit(data, rng=rng)
         >>> high, low = np.float32([[1, 0, 0]]), np.float32([[-1, 0, 0]])
-        >>> fan = model.infer(population, Evidence(high.repeat(3, 0), low.repeat(3, 0)))
-        >>> bool(model.logit(population, fan, 2 * high, low).probability()[0] > 0.8)
+        >>> fan = model.infer(population, Evidence(high.repeat(10, 0), low.repeat(10, 0)))
+        >>> bool(model.logit(population, fan, high, low).probability()[0] > 0.8)
         True
     """
 

@@ -23,6 +23,7 @@ Arrays = Mapping[str, NDArray[Any]]
 STEPS = 600
 _BATCH = 2048
 _RATE = 1e-2
+_RIDGE = 10.0  # penalty of the projectors, in units of comparisons
 _FIRST_SCALE = {"dist": 1.0, "angle": 5.0}
 _LARGEST_SCALE = 100.0
 
@@ -104,7 +105,8 @@ def learn(
         u = _ideal_points(at, share, None if prompt is None else prompt[index])  # (b, d)
         logits = _margin(design.metric, at["log_scale"], u, chosen, rejected)
         fit = torch.nn.functional.softplus(logits) - target[index] * logits
-        penalty = 0.5 * at["users"].square().sum() / total
+        stiff = sum(value.square().sum() for key, value in at.items() if key.endswith("_weight"))
+        penalty = 0.5 * (at["users"].square().sum() + _RIDGE * stiff) / total
         return (weight[index] * fit).mean() / mean_weight + penalty
 
     return train(
