@@ -194,11 +194,16 @@ class Mixture(RewardModel):
 
         With ``population.arrays["prior"]`` as weights, `persona_engine.aggregation.aggregate` makes
         of them one order for people nothing is known of: ``mean`` serves the most, ``maxmin`` is
-        the policy of MaxMin-RLHF.
+        the policy of MaxMin-RLHF. Each group's rewards are in units of the standard deviation of
+        its own logits over the population's comparisons: the penalty shortens the head of a small
+        group more, and it must not count less for that.
         """
         _check(population, responses)
-        rewards = (responses - population.arrays["centre"]) @ population.arrays["heads"]  # (B, K)
-        return Score(np.ascontiguousarray(rewards.T), np.zeros_like(rewards.T))
+        heads = population.arrays["heads"] / np.maximum(
+            np.linalg.norm(population.arrays["embedding"], axis=0), 1e-6
+        )
+        rewards = heads.T @ (responses - population.arrays["centre"]).T  # (K, B)
+        return Score(rewards, np.zeros_like(rewards))
 
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return ``(K,)`` coordinates in which the cosine of two users is that of their logits."""

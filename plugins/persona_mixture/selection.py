@@ -87,17 +87,21 @@ class Trials:
     def choose(self, sizes: Sequence[int]) -> Choice:
         """Return the best setting; the fewest groups that are no worse than the best within noise.
 
-        First the penalty at one size, then the size: sizes are tried upwards until two in a row
-        predict no better.
+        First the penalty at one size, from the strongest on, then the size from the smallest on,
+        each until more of it predicts no better; last the penalties beside it at the best size.
         """
         if not sizes:
             return Choice(1, RIDGES[-1], 0.0, 0.0)
         middle = min(sizes, key=lambda size: abs(size - _FIRST_SIZE))
-        ridge = max(RIDGES, key=lambda each: self._mean(middle, each))
-        best, worse = middle, 0
+        ridge = RIDGES[-1]
+        for weaker in RIDGES[-2::-1]:
+            if self._mean(middle, weaker) <= self._mean(middle, ridge):
+                break
+            ridge = weaker
+        best, worse = min(sizes), 0
         for size in sorted(sizes):
             better = self._mean(size, ridge) >= self._mean(best, ridge)
-            best, worse = (size, 0) if better else (best, worse + (size > best))
+            best, worse = (size, 0) if better else (best, worse + 1)
             if worse == 2:
                 break
         place = RIDGES.index(ridge)

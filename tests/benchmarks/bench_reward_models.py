@@ -20,6 +20,7 @@ from statistics import median
 import numpy as np
 import torch
 from cyclic_preferences import cyclic_figures
+from groups_of_people import group_figures
 from report import Figure, arguments, finish, say
 
 from persona_engine.config import EngineConfig
@@ -190,6 +191,7 @@ def main() -> None:
     options = arguments(__doc__ or "").parse_args()
     found = measure(seed=options.seed, quick=options.quick)
     found |= cyclic_figures(seed=options.seed, quick=options.quick)
+    found |= group_figures(seed=options.seed, quick=options.quick)
     finish(found, seed=options.seed, as_json=options.json)
 
 

@@ -72,7 +72,10 @@ def test_reward_models():
         "infer_speedup_over_adam": 500,
         "infer_many_users_per_second": 80_000,
         "gpm_cyclic_accuracy": 0.95,
+        "mixture_planted_ari": 0.95,
+        "maxmin_minority_gain": 0.20,
     }
+    assert figures["mixture_planted_ari"]["value"] >= 0.95
     assert figures["gpm_cyclic_accuracy"]["value"] >= 0.95
     assert figures["infer_ms"]["value"] < figures["lore_infer_ms"]["value"] < 100
     assert figures["infer_speedup_over_adam"]["value"] > 50
