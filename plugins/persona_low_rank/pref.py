@@ -167,7 +167,7 @@ class Pref(LinearLatentModel):
         covariance = away.T @ away / len(away) + 1e-6 * np.eye(rank)
         directions = fit.basis[:, 1:]
         spread = ordered(differences, directions @ np.linalg.cholesky(covariance))
-        return _Found(fit.basis[:, 0] + directions @ centre, spread)
+        return _Found(fit.basis[:, 0] + directions @ centre, spread, shared)
 
     def _choose(self, trials: Sequence[Trial], found: Sequence[Sequence[_Found]]) -> Choice[float]:
         """Return the settings of least loss; the pooled reward where nobody could be held out."""
@@ -195,10 +195,17 @@ class Pref(LinearLatentModel):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A fitted population in the principal axes, its users ``N(0, I)``."""
+    """A fitted population in the principal axes, its users ``N(0, I)``.
+
+    Args:
+        shared: ``(R,)`` what the average user prefers.
+        basis: ``(R, K)`` how users differ.
+        pooled: ``(R,)`` the pooled weights, for when they do not.
+    """
 
     shared: Doubles
     basis: Doubles
+    pooled: Doubles
 
     @property
     def projection(self) -> Doubles:
@@ -206,8 +213,9 @@ class _Found:
         return np.column_stack([self.shared, self.basis])
 
     def spread(self, factor: float) -> _Found:
-        """Return the population with users that differ that many times as much."""
-        return _Found(self.shared, factor * self.basis)
+        """Return the population with users that differ that many times as much, or 0 times."""
+        shared = self.shared if factor > 0.0 else self.pooled
+        return _Found(shared, factor * self.basis, self.pooled)
 
 
 def _evidence(
