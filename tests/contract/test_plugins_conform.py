@@ -21,7 +21,7 @@ from persona_engine.weights import resolve
 
 PLUGINS = discover()
 FIRST_PARTY: dict[PluginKind, set[str]] = {
-    "reward_model": {"bradley_terry", "hierarchical", "lore", "pref", "gpo", "fspo"},
+    "reward_model": {"bradley_terry", "hierarchical", "mixture", "micro", "lore", "pref", "gpo", "fspo"},
     "encoder": {"hidden-state", "sentence"},
     "generator": {"local"},
     "decoder": {"best_of_n"},
