@@ -19,8 +19,9 @@ from persona_engine.types import FloatArray, Sampling, StepResult
 
 # Matrix kernels for a single row add up in another order than those for several rows, which agree
 # with one another. With two rows at least, a branch's text is the same however many run beside it.
-# A bias on ending applies from this many tokens on: rewards are learned on whole answers.
-_BIASED_FROM = 32
+# A bias on ending starts after this many tokens and grows by itself every so many: a constant one
+# ends a reply at once or never, a growing one at the next good place to end.
+_RAMP = 32
 _FEWEST_ROWS = 2
 
 
@@ -217,9 +218,8 @@ class CachedBranches:
                 f"end_bias has {len(biases)} values for {self.size} branches, expected as many"
             )
         bias = torch.zeros(logits.shape, device=logits.device)
-        begun = [len(self._replies[branch].tokens) >= _BIASED_FROM for branch in growing]
         of_branch = torch.tensor(
-            [biases[b] if ready else 0.0 for b, ready in zip(growing, begun, strict=True)],
+            [biases[each] * _ramp(len(self._replies[each].tokens)) for each in growing],
             device=logits.device,
         )
         bias[:, list(self._setup.end_tokens)] = of_branch[:, None]
@@ -293,3 +293,13 @@ class CachedBranches:
 def _copies(rows: int) -> int:
     """Return how often to repeat so few rows that there are enough of them."""
     return _FEWEST_ROWS if rows == 1 else 1
+
+
+def _ramp(tokens: int) -> float:
+    """Return the factor on the bias of ending a reply after some tokens.
+
+    Examples:
+        >>> [_ramp(tokens) for tokens in (0, 32, 48, 96)]
+        [0.0, 0.0, 0.5, 2.0]
+    """
+    return max(0.0, tokens / _RAMP - 1.0)

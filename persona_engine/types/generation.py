@@ -19,8 +19,9 @@ class Sampling:
         top_p: Keep the smallest set of tokens with at least this probability.
         max_tokens: Longest reply, in tokens.
         stop: Texts that end a reply; they are not part of it.
-        end_bias: Added to the logit of ending the reply, one for each branch in their present
-            order: above 0 draws shorter replies, below 0 longer ones. Empty for none.
+        end_bias: Added to the logit of ending the reply for every 32 tokens after the first 32,
+            one for each branch in their present order: above 0 draws shorter replies, below 0
+            longer ones. Empty for none.
 
     Raises:
         InvalidInputError: A value is out of range.

@@ -18,8 +18,9 @@ class BestOfN:
 
     y* = argmax_{i = 1…n} E[ r_u(φ(x, y_i)) ],   y_i ~ p_i(y | x) independently
 
-    p_0 is plain sampling; the others add a bias b_i to the logit of ending the reply, since samples
-    of one prompt differ little in length, which people care about most. With ``length_spread`` 0
+    p_0 is plain sampling; the others add to the logit of ending the reply a bias b_i that grows with
+    its length, since samples of one prompt differ little in length, which people care about most.
+    With ``length_spread`` 0
     all are plain samples, and the distance from plain sampling is known beforehand:
     KL ≤ log n − (n − 1) / n, at which it gains about as much reward as reinforcement learning does
     (Gao et al. 2022, arXiv 2210.10760).
@@ -33,7 +34,8 @@ class BestOfN:
     Args:
         min_confidence: Least probability that the best candidate is preferred to the plain sample;
             below it the plain sample is shown.
-        length_spread: Largest bias on ending a reply, in nats; 0 draws plain samples only.
+        length_spread: Largest bias on ending a reply, in nats for every 32 tokens after the first
+            32; 0 draws plain samples only.
 
     Raises:
         ConfigError: ``min_confidence`` is outside 0.5 to 1, or ``length_spread`` outside 0 to 20.
@@ -41,7 +43,7 @@ class BestOfN:
 
     name = "best_of_n"
 
-    def __init__(self, *, min_confidence: float = 0.55, length_spread: float = 2.0) -> None:
+    def __init__(self, *, min_confidence: float = 0.55, length_spread: float = 3.0) -> None:
         if not 0.0 <= length_spread <= 20.0:
             raise ConfigError(f"length_spread is {length_spread!r}, expected 0 to 20")
         if not 0.5 <= min_confidence <= 1.0:
