@@ -21,7 +21,10 @@ from persona_engine.weights import resolve
 
 PLUGINS = discover()
 FIRST_PARTY: dict[PluginKind, set[str]] = {
-    "reward_model": {"bradley_terry", "hierarchical", "mixture", "micro", "lore", "pref", "gpo", "fspo"},
+    "reward_model": {
+        *("bradley_terry", "hierarchical", "attributes", "mixture", "micro", "lore", "pref", "gpo"),
+        "fspo",
+    },
     "encoder": {"hidden-state", "sentence"},
     "generator": {"local"},
     "decoder": {"best_of_n"},
