@@ -18,9 +18,9 @@ class BestOfN:
 
     y* = argmax_{i = 1…n} E[ r_u(φ(x, y_i)) ],   y_i ~ p_i(y | x) independently
 
-    p_0 is plain sampling; the others add to the logit of ending the reply a bias b_i that grows with
-    its length, since samples of one prompt differ little in length, which people care about most.
-    With ``length_spread`` 0
+    p_0 is plain sampling; the others add to the logit of ending the reply a bias b_i that grows
+    with its length, since samples of one prompt differ little in length, which people care about
+    most. With ``length_spread`` 0
     all are plain samples, and the distance from plain sampling is known beforehand:
     KL ≤ log n − (n − 1) / n, at which it gains about as much reward as reinforcement learning does
     (Gao et al. 2022, arXiv 2210.10760).
