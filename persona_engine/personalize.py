@@ -18,7 +18,7 @@ from persona_engine.instructions.render import last_user_turn
 from persona_engine.interfaces import Decoder, Generator, InstructionSelector
 from persona_engine.learning import Learner
 from persona_engine.onboarding import in_words
-from persona_engine.ranking import rank_candidates
+from persona_engine.ranking import as_given, rank_candidates
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.store import Clock, Store, check_text
 from persona_engine.types import (
@@ -282,17 +282,6 @@ def _trace(
         skipped=tuple(skipped),
         reward_model=None if belief is None else belief.model.name,
         population=None if belief is None else belief.population.version,
-    )
-
-
-def as_given(responses: Sequence[str], reason: str) -> Ranking:
-    """Return candidates in the order in which they were given, and why."""
-    return Ranking(
-        order=tuple(range(len(responses))),
-        candidates=tuple(Candidate(each, None, None, tokens=0) for each in responses),
-        confidence=None,
-        personalized=False,
-        reason=reason,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from persona_engine.errors import PluginError
 from persona_engine.interfaces import Reward, TextReward
-from persona_engine.types import FloatArray
+from persona_engine.types import Candidate, FloatArray, Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +117,14 @@ def _choose(
 def _preference(reward: Reward, features: FloatArray, a: int, b: int) -> float:
     """Return P(candidate ``a`` is preferred to candidate ``b``)."""
     return float(reward.logit(features[[a]], features[[b]]).probability()[0])
+
+
+def as_given(responses: Sequence[str], reason: str) -> Ranking:
+    """Return candidates in the order in which they were given, and why."""
+    return Ranking(
+        order=tuple(range(len(responses))),
+        candidates=tuple(Candidate(each, None, None, tokens=0) for each in responses),
+        confidence=None,
+        personalized=False,
+        reason=reason,
+    )

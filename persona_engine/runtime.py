@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from persona_engine.attributes import Attributes
 from persona_engine.config import GENERATOR_FEATURES, EngineConfig
+from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache
 from persona_engine.index import Kind, VectorCache
@@ -252,10 +253,10 @@ class Runtime:
 
     def _feature_encoder(self) -> Encoder:
         if self.config.feature_encoder != GENERATOR_FEATURES:
-            return _LazyEncoder(lambda: self._sentence_encoder(self.config.feature_encoder))
+            return LazyEncoder(lambda: self._sentence_encoder(self.config.feature_encoder))
         if self.config.generator is None:
-            return _LazyEncoder(lambda: self._sentence_encoder("sentence"))
-        return _LazyEncoder(lambda: self.generator.feature_encoder)
+            return LazyEncoder(lambda: self._sentence_encoder("sentence"))
+        return LazyEncoder(lambda: self.generator.feature_encoder)
 
     def _sentence_encoder(self, plugin: str) -> Encoder:
         return self.plugins.create(
@@ -275,33 +276,3 @@ class Runtime:
         return self.plugins.create(
             "generator", plugin, weights=self.weights(name), **self._settings(plugin)
         )
-
-
-class _LazyEncoder:
-    """An encoder whose weights are looked for when it is first used.
-
-    An engine opens, and forgets or exports a user, on a machine that has no weights.
-    """
-
-    def __init__(self, make: Callable[[], Encoder]) -> None:
-        self._make = make
-        self._made: Encoder | None = None
-        self._guard = threading.Lock()
-
-    @property
-    def _encoder(self) -> Encoder:
-        with self._guard:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
-
-    @property
-    def fingerprint(self) -> str:
-        return self._encoder.fingerprint
-
-    @property
-    def width(self) -> int:
-        return self._encoder.width
-
-    def encode(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> FloatArray:
-        return self._encoder.encode(prompts, responses)

@@ -12,7 +12,8 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.features import Text
 from persona_engine.interfaces import Reward, TextReward
 from persona_engine.learning import Learner
-from persona_engine.personalize import as_given, check_candidates
+from persona_engine.personalize import check_candidates
+from persona_engine.ranking import as_given
 from persona_engine.types import Candidate, Conversation, FloatArray, Ranking, Scope, Score
 
 

@@ -14,14 +14,11 @@ from persona_engine.generation.detokenize import TextStream
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.loading import LoadedModel
 from persona_engine.generation.reply import GrowingReply
-from persona_engine.generation.sampling import draw_tokens
+from persona_engine.generation.sampling import draw_tokens, ending_ramp
 from persona_engine.types import FloatArray, Sampling, StepResult
 
 # Matrix kernels for a single row add up in another order than those for several rows, which agree
 # with one another. With two rows at least, a branch's text is the same however many run beside it.
-# A bias on ending starts after this many tokens and grows by itself every so many: a constant one
-# ends a reply at once or never, a growing one at the next good place to end.
-_RAMP = 32
 _FEWEST_ROWS = 2
 
 
@@ -219,7 +216,7 @@ class CachedBranches:
             )
         bias = torch.zeros(logits.shape, device=logits.device)
         of_branch = torch.tensor(
-            [biases[each] * _ramp(len(self._replies[each].tokens)) for each in growing],
+            [biases[each] * ending_ramp(len(self._replies[each].tokens)) for each in growing],
             device=logits.device,
         )
         bias[:, list(self._setup.end_tokens)] = of_branch[:, None]
@@ -293,13 +290,3 @@ class CachedBranches:
 def _copies(rows: int) -> int:
     """Return how often to repeat so few rows that there are enough of them."""
     return _FEWEST_ROWS if rows == 1 else 1
-
-
-def _ramp(tokens: int) -> float:
-    """Return the factor on the bias of ending a reply after some tokens.
-
-    Examples:
-        >>> [_ramp(tokens) for tokens in (0, 32, 48, 96)]
-        [0.0, 0.0, 0.5, 2.0]
-    """
-    return max(0.0, tokens / _RAMP - 1.0)

@@ -7,6 +7,10 @@ import torch
 # Wide enough to hold the nucleus nearly always; rows where it does not are sorted in full.
 _HEAD = 256
 
+# A bias on ending starts after this many tokens and grows by itself every so many: a constant one
+# ends a reply at once or never, a growing one at the next good place to end.
+_RAMP = 32
+
 
 def draw_tokens(
     logits: torch.Tensor,
@@ -72,3 +76,13 @@ def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     last = torch.searchsorted(cumulative, total)
     # What is not a number sorts last; the caller reports it, an index out of range would crash.
     return index.minimum(last).clamp(max=cumulative.shape[-1] - 1)[:, 0]
+
+
+def ending_ramp(tokens: int) -> float:
+    """Return the factor on the bias of ending a reply after some tokens.
+
+    Examples:
+        >>> [ending_ramp(tokens) for tokens in (0, 32, 48, 96)]
+        [0.0, 0.0, 0.5, 2.0]
+    """
+    return max(0.0, tokens / _RAMP - 1.0)
