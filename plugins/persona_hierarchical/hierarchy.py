@@ -134,15 +134,20 @@ def agreement_of(sample: Sample, shared: Doubles) -> Agreement:
 
 
 def fit_basis(
-    sample: Sample, start: Basis, *, shared_ridge: float, basis_ridge: float, iterations: int = 30
+    sample: Sample,
+    starts: Sequence[Basis],
+    *,
+    shared_ridge: float,
+    basis_ridge: float,
+    iterations: int = 30,
 ) -> Basis:
-    """Maximise ``Σ_u bound_u - shared_ridge/2·|w₀|² - basis_ridge/2·|B|²`` jointly.
+    """Maximise ``Σ_u bound_u - shared_ridge/2·|w₀|² - basis_ridge/2·|B|²`` from the best start.
 
     ``|B|²`` is the trace of the users' covariance ``B Bᵀ``, so its penalty drives needless latent
     directions to zero: it chooses the rank as it shrinks.
     """
     total = float(sample.weight.sum(dtype=np.float64))
-    ridges = np.concatenate([[shared_ridge], np.full(start.rank, basis_ridge)])
+    ridges = np.concatenate([[shared_ridge], np.full(starts[0].rank, basis_ridge)])
     curvature = np.sqrt(0.25 * total * sample.moment[:, None] + ridges)  # (R, 1+K)
 
     def objective(scaled: Doubles) -> tuple[float, Doubles]:
@@ -155,17 +160,7 @@ def fit_basis(
         gradient = ridges * theta - sample.rows.T @ slope
         return penalty - float(bound.per_user.sum()), gradient / curvature
 
-    begin = np.column_stack([start.shared, start.basis]) * curvature
+    begins = [np.column_stack([each.shared, each.basis]) * curvature for each in starts]
+    begin = min(begins, key=lambda each: objective(each)[0]) if len(begins) > 1 else begins[0]
     theta = minimise(objective, begin, iterations=iterations, tolerance=1e-5) / curvature
     return Basis(theta[:, 0], theta[:, 1:])
-
-
-def log_evidence(sample: Sample, basis: Basis) -> Doubles:
-    """Return each user's lower bound of the log-likelihood, ``(U,)``.
-
-    By the chain rule this is the sum of the log-probabilities of each comparison given those before
-    it: few-shot prediction at every number of shots at once.
-    """
-    offset = sample.rows @ basis.shared.astype(np.float32)
-    latent = sample.rows @ basis.basis.astype(np.float32)
-    return lower_bound(sample.blocks, offset, latent).per_user

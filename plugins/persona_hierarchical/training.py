@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,17 @@ from persona_engine.modelling import (
     principal_differences,
 )
 from persona_engine.types import Population, PreferenceData
-from persona_hierarchical.hierarchy import Basis, agreement_of, fit_basis, sample_of
+from persona_hierarchical.hierarchy import Basis, agreement_of, sample_of
 from persona_hierarchical.lower_bound import Doubles
-from persona_hierarchical.selection import Choice, choose, fit_penalised
+from persona_hierarchical.selection import (
+    NOTHING_PERSONAL,
+    RIDGES,
+    Choice,
+    choose,
+    fit_penalised,
+)
 
 _POOLED_FOLDS = 5  # as bradley_terry does, whose population rank 0 must equal
-_USUAL_RANK = 8  # more latent axes are tried only where all of these are needed
 _FEWEST_USERS = 8  # fewer unseen users than this can't tell a gain from noise
 
 
@@ -48,20 +52,21 @@ def fit_population(
         differences, pooled_parts, lambda done: progress(name, done, total)
     )
     shared = fit_ridge(differences, differences.weight, shared_ridge)
-    choice, fitted_rank = _choose(
+    limit = min(max_rank, users // 4, len(shared)) if users >= _FEWEST_USERS else 0
+    choice = _choose(
         differences,
         parts,
         shared_ridge,
-        limit=min(max_rank, users // 4, len(shared)) if users >= _FEWEST_USERS else 0,
+        limit=limit,
         report=lambda done: progress(name, len(pooled_parts) + done, total),
     )
-    basis = _fit(differences, shared, shared_ridge, choice, fitted_rank)
+    basis = _fit(differences, shared, shared_ridge, choice, limit)
     progress(name, total, total)
     meta = {f"held_out_{key}" if "gain" in key else key: v for key, v in asdict(choice).items()}
     return Population(
         reward_model=name,
         fingerprint=data.fingerprint,
-        arrays=_arrays(differences, basis, shared_ridge),
+        arrays=_arrays(differences, basis, choice, shared, shared_ridge),
         meta=meta
         | {
             "shared_ridge": shared_ridge,
@@ -80,39 +85,40 @@ def _choose(
     *,
     limit: int,
     report: Callable[[int], None],
-) -> tuple[Choice, int]:
-    """Return the settings, and the rank of the fits that they were chosen among."""
-    choice = Choice(rank=0, ridge=0.0, spread=1.0, shared_spread=1.0, gain=0.0, gain_error=0.0)
+) -> Choice:
     if limit < 1:
-        return choice, 0
-    width = min(_USUAL_RANK, limit)
-    settings = partial(choose, differences, folds, shared_ridge=shared_ridge, report=report)
-    choice = settings(max_rank=width)
-    if choice.rank < width or width == limit:
-        return choice, width
-    return settings(max_rank=limit), limit
+        return NOTHING_PERSONAL
+    return choose(differences, folds, shared_ridge=shared_ridge, max_rank=limit, report=report)
 
 
 def _fit(
     differences: Differences, shared: Doubles, shared_ridge: float, choice: Choice, limit: int
 ) -> Basis:
-    """Fit as the selection did: all latent axes, then the chosen ones alone."""
+    """Fit as the selection did: penalty after penalty, then the chosen latent axes alone."""
     if choice.rank == 0:
         return Basis(shared, np.zeros((len(shared), 0)))
     sample = sample_of(differences, np.flatnonzero(differences.weight > 0))
-    basis = fit_penalised(sample, agreement_of(sample, shared), shared_ridge, choice.ridge, limit)
-    part = basis.truncated(choice.rank)
+    agreement = agreement_of(sample, shared)
+    basis: Basis | None = None
+    for ridge in RIDGES:
+        if ridge >= choice.ridge:
+            basis = fit_penalised(sample, agreement, shared_ridge, ridge, limit, start=basis)
+    assert basis is not None  # the chosen penalty is one of them
     if choice.rank < limit:
-        part = fit_basis(sample, part, shared_ridge=shared_ridge, basis_ridge=choice.ridge)
-    return part.rotated(differences.moment).scaled(choice.spread, shared=choice.shared_spread)
+        part = basis.truncated(choice.rank)
+        basis = fit_penalised(
+            sample, agreement, shared_ridge, choice.ridge, choice.rank, start=part
+        )
+    return basis.scaled(choice.spread, shared=choice.shared_spread)
 
 
 def _arrays(
-    differences: Differences, basis: Basis, shared_ridge: float
+    differences: Differences, basis: Basis, choice: Choice, pooled: Doubles, shared_ridge: float
 ) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
     """Map the fit back to the raw features, ``D`` wide."""
-    covariance, inflation = laplace_covariance(differences, basis.shared, shared_ridge)
-    factor = np.linalg.cholesky(inflation * covariance)  # (R, R)
+    covariance, inflation = laplace_covariance(differences, pooled, shared_ridge)
+    scale = choice.shared_spread if choice.rank else 1.0
+    factor = scale * np.linalg.cholesky(inflation * covariance)  # (R, R)
     projection = np.column_stack([basis.shared, basis.basis])  # (R, 1+K)
     metric = projection.T @ (differences.moment[:, None] * projection)  # (1+K, 1+K)
     metric += 1e-6 * max(1e-6, float(np.trace(metric))) * np.eye(len(metric))
