@@ -213,7 +213,7 @@ def expectation_maximisation(
     *,
     ridge: float,
     hard: bool = False,
-    rounds: int = 60,
+    rounds: int = 40,
     tolerance: float = 1e-3,
 ) -> FittedGroups:
     """Maximise ``Σ_u log Σ_k π_k P(u | w_k) - ridge/2 Σ_k |w_k - shared|²`` by EM.
@@ -253,14 +253,15 @@ def _fit_heads(
     """Return the heads ``(R, K)`` nearer to the optimum of the M-step."""
     fitted = np.repeat(shared[:, None], heads.shape[1], 1)
     for group in range(heads.shape[1]):
-        rows = np.flatnonzero(share[crowd.owner, group] > _NEGLIGIBLE)
-        if len(rows):
-            part = _Part(
-                crowd.rows[rows],
-                crowd.weight[rows] * share[crowd.owner[rows], group].astype(np.float32),
-                crowd.target[rows],
-            )
-            fitted[:, group] = _fit_head(part, crowd.moment, shared, heads[:, group], ridge)
+        strength = crowd.weight * share[crowd.owner, group].astype(np.float32)
+        taught = share[crowd.owner, group] > _NEGLIGIBLE
+        if 2 * np.count_nonzero(taught) > len(taught):  # copying rows would cost more than it saves
+            part = _Part(crowd.rows, strength, crowd.target)
+        elif taught.any():
+            part = _Part(crowd.rows[taught], strength[taught], crowd.target[taught])
+        else:
+            continue
+        fitted[:, group] = _fit_head(part, crowd.moment, shared, heads[:, group], ridge)
     return fitted
 
 

@@ -18,13 +18,13 @@ from persona_engine.modelling import (
     log_sum,
 )
 
-RIDGES = (30.0, 100.0, 300.0, 1000.0)
+RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0)
 """Penalties on what sets a group apart to choose from, in units of comparisons."""
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24)
 """Numbers of groups to choose from, beside 1."""
 
-_FIRST_SIZE = 8  # the penalty is chosen at this size, then the size at this penalty
+_FIRST_SIZE = 4  # the penalty is chosen at this size, then the size at this penalty
 _FEW_SHOTS = 32  # comparisons of a held-out user that count: the engine serves people with few
 _LEAST_GAIN = 2e-3  # nats per comparison: less is not worth a worse guess for a stranger
 _RESTARTS = 2
@@ -87,17 +87,15 @@ class Trials:
     def choose(self, sizes: Sequence[int]) -> Choice:
         """Return the best setting; the fewest groups that are no worse than the best within noise.
 
-        First the penalty at one size, from the strongest on, then the size from the smallest on,
-        each until more of it predicts no better; last the penalties beside it at the best size.
+        First the penalty at one size; then the size, upwards until two in a row predict no better;
+        last the penalties beside it at the best size.
         """
         if not sizes:
             return Choice(1, RIDGES[-1], 0.0, 0.0)
         middle = min(sizes, key=lambda size: abs(size - _FIRST_SIZE))
-        ridge = RIDGES[-1]
-        for weaker in RIDGES[-2::-1]:
-            if self._mean(middle, weaker) <= self._mean(middle, ridge):
-                break
-            ridge = weaker
+        ridge = max(RIDGES, key=lambda each: self._mean(middle, each))
+        if self._mean(middle, ridge) <= 0.0:
+            return self._pick()
         best, worse = min(sizes), 0
         for size in sorted(sizes):
             better = self._mean(size, ridge) >= self._mean(best, ridge)
@@ -121,10 +119,18 @@ class Trials:
         return float(self._gain(size, ridge).mean())
 
     def _gain(self, size: int, ridge: float) -> Doubles:
-        """Return what each unseen user gains over pooled, ``(U,)``, in nats per comparison."""
+        """Return what each unseen user gains over pooled, ``(U,)``, in nats per comparison.
+
+        A setting that loses on the first fold is given up: its other users count as the first do.
+        """
         key = (size, ridge)
         if key not in self._gains:
-            self._gains[key] = np.concatenate([self._gain_of(f, size, ridge) for f in self._folds])
+            gains = [self._gain_of(self._folds[0], size, ridge)]
+            first = float(gains[0].mean())
+            for fold in self._folds[1:]:
+                given_up = np.full(len(fold.amount), first)
+                gains.append(self._gain_of(fold, size, ridge) if first > 0.0 else given_up)
+            self._gains[key] = np.concatenate(gains)
             self._report(len(self._gains))
         return self._gains[key]
 
