@@ -23,8 +23,9 @@ from persona_engine.modelling.logistic import pair_loss, residual, sigmoid
 Floats = NDArray[Any]  # single or double precision
 
 _TOLERANCE = 1e-5  # convergence is quadratic: the step after one this small is below 1e-9
-_COARSE = 1e-3
+_COARSE = 2e-3  # in single precision: the step after one this small is lost in rounding
 _FAR = 0.5  # a longer step may overshoot and is checked
+_FAR_LOGIT = 4.0  # so may one that moves a logit by more
 _MOST_STEPS = 60
 
 
@@ -108,21 +109,18 @@ def posteriors_of_many(
 ) -> tuple[Floats, Floats]:
     """Return means ``(U, K)`` and covariances ``(U, K, K)`` of many users under ``N(0, I)``.
 
-    Users lie on the last axis, so that every operation runs over all of them at once; single
-    precision comes near the modes, double precision finishes them.
+    Users lie on the last axis, so that every operation runs over all of them at once, in single
+    precision: convergence is quadratic, and what rounding leaves is far below a posterior's spread.
 
     Args:
-        rows: ``(n, K, U)`` latent differences, zero where padded.
+        rows: ``(n, K, U)`` float32 latent differences, zero where padded.
         offset: ``(n, U)`` shared part of each logit.
         weight: ``(n, U)`` strengths, zero where padded.
         target: ``(n, U)`` shares of the preferences that go to the chosen responses.
     """
-    double = _Batch(rows, offset, weight, target)
-    single = _Batch(*(each.astype(np.float32) for each in (rows, offset, weight, target)))
-    start = np.zeros(rows.shape[1:], np.float32)
-    near = _modes(single, start, tolerance=_COARSE)
-    z = _modes(double, near.astype(np.float64), tolerance=_TOLERANCE)
-    step, covariance = _variational_step(single, z.astype(np.float32))
+    batch = _Batch(rows, offset, weight, target)
+    z, logits = _modes(batch)
+    step, covariance = _variational_step(batch, z, logits)
     return np.ascontiguousarray((z + step).T), covariance
 
 
@@ -135,10 +133,14 @@ class _Batch:
     weight: Floats
     target: Floats
 
-    def logits(self, z: Floats) -> Floats:
-        """Return the logits ``(n, U)`` at ``z (K, U)``."""
-        result: Floats = self.offset + np.einsum("nku,ku->nu", self.rows, z)
-        return result
+    def of(self, users: NDArray[np.int64]) -> _Batch:
+        """Return some users' comparisons."""
+        return _Batch(
+            self.rows[..., users],
+            self.offset[:, users],
+            self.weight[:, users],
+            self.target[:, users],
+        )
 
     def gradient(self, logits: Floats, z: Floats) -> Floats:
         """Return the gradient ``(K, U)`` of the log posterior."""
@@ -151,9 +153,8 @@ class _Batch:
         return _cholesky(self.rows, self.weight * damping * p * (1.0 - p))
 
 
-def _variational_step(batch: _Batch, z: Floats) -> tuple[Floats, Floats]:
+def _variational_step(batch: _Batch, z: Floats, logits: Floats) -> tuple[Floats, Floats]:
     """Return the step from the modes ``(K, U)`` and the covariances ``(U, K, K)`` after it."""
-    logits = batch.logits(z)
     inverse = _inverse(batch.factor(sigmoid(logits)))
     whitened = np.einsum("mku,nku->nmu", inverse, batch.rows)
     damping = 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.einsum("nmu,nmu->nu", whitened, whitened))
@@ -163,22 +164,37 @@ def _variational_step(batch: _Batch, z: Floats) -> tuple[Floats, Floats]:
     return np.einsum("ukl,lu->ku", covariance, batch.gradient(damped, z)), covariance
 
 
-def _modes(batch: _Batch, z: Floats, *, tolerance: float) -> Floats:
-    """Return the modes ``(K, U)``, from ``z``."""
+def _modes(batch: _Batch) -> tuple[Floats, Floats]:
+    """Return the modes ``(K, U)`` and the logits ``(n, U)`` there."""
+    z = np.zeros(batch.rows[0].shape, np.float32)
+    logits = batch.offset.copy()
+    left, part = np.arange(z.shape[1]), batch
     for _ in range(_MOST_STEPS):
-        logits = batch.logits(z)
-        step = _solve(batch.factor(sigmoid(logits)), batch.gradient(logits, z))
-        if np.abs(step).max() > _FAR:
-            step *= _share(batch, logits, z, step)
-        z = z + step
-        if np.abs(step).max() < tolerance:
+        step, along = _newton_step(part, logits[:, left], z[:, left])
+        z[:, left] += step
+        logits[:, left] += along
+        moving = np.abs(step).max(0) >= _COARSE
+        if not moving.any():
             break
-    return z
+        if 2 * np.count_nonzero(moving) < len(left):  # who has arrived waits for nobody
+            left, part = left[moving], part.of(np.flatnonzero(moving))
+    return z, logits
 
 
-def _share(batch: _Batch, logits: Floats, z: Floats, step: Floats) -> Floats:
-    """Return the share of each user's step, ``(U,)``, that does not raise the loss."""
+def _newton_step(batch: _Batch, logits: Floats, z: Floats) -> tuple[Floats, Floats]:
+    """Return each user's step ``(K, U)``, and how it changes the logits ``(n, U)``."""
+    step = _solve(batch.factor(sigmoid(logits)), batch.gradient(logits, z))
     along = np.einsum("nku,ku->nu", batch.rows, step)
+    far = np.flatnonzero(np.abs(along).max(0) > _FAR_LOGIT)
+    if len(far):
+        share = _share(batch.of(far), logits[:, far], z[:, far], step[:, far], along[:, far])
+        step[:, far] *= share
+        along[:, far] *= share
+    return step, along
+
+
+def _share(batch: _Batch, logits: Floats, z: Floats, step: Floats, along: Floats) -> Floats:
+    """Return the share of each user's step, ``(U,)``, that does not raise the loss."""
     share = np.ones(z.shape[1], z.dtype)
 
     def loss(share: Floats) -> Floats:
@@ -206,8 +222,8 @@ def _cholesky(rows: Floats, curvature: Floats) -> Floats:
     for j in range(rank):
         matrix[j, j] = np.sqrt(matrix[j, j])
         matrix[j + 1 :, j] /= matrix[j, j]
-        for k in range(j + 1, rank):
-            matrix[k:, k] -= matrix[k:, j] * matrix[k, j]
+        below = matrix[j + 1 :, j]
+        matrix[j + 1 :, j + 1 :] -= below[:, None] * below
     return matrix
 
 
