@@ -23,6 +23,7 @@ PLUGINS = discover()
 FIRST_PARTY: dict[PluginKind, set[str]] = {
     "reward_model": {
         *("bradley_terry", "hierarchical", "attributes", "mixture", "micro", "lore", "pref", "gpo"),
+        *("vpl", "pal", "gpm"),
         "fspo",
     },
     "encoder": {"hidden-state", "sentence"},
