@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.modelling import LinearLatentModel
-from persona_engine.types import Population, PreferenceData
+from persona_engine.types import (
+    Context,
+    Evidence,
+    FloatArray,
+    Population,
+    Posterior,
+    PreferenceData,
+    Score,
+)
+from persona_hierarchical.scoring import key_of_one, keys_of, recalled, remembering, tastes
 from persona_hierarchical.training import fit_population
 
 
@@ -87,3 +98,70 @@ class Hierarchical(LinearLatentModel):
             rng=rng,
             progress=progress,
         )
+
+    def infer(self, population: Population, evidence: Evidence) -> Posterior:
+        """Return the posterior after ``n >= 0`` comparisons; their order is no matter.
+
+        Raises:
+            InvalidInputError: The features have another width than the population's.
+            FingerprintMismatchError: Another reward model fitted the population.
+        """
+        return remembering(population, super().infer(population, evidence), evidence)
+
+    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
+        """Return the posterior of many users, as `infer` gives each, in batches of equal size."""
+        posteriors = super().infer_many(population, evidence)
+        if "recall" not in population.arrays:
+            return posteriors
+        both = zip(posteriors, evidence, strict=True)
+        return [remembering(population, posterior, each) for posterior, each in both]
+
+    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
+        """Return the posterior after further comparisons, as `infer` on all of them gives it.
+
+        Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
+        the posterior when they were folded.
+        """
+        updated = super().update(population, posterior, evidence)
+        return remembering(population, updated, evidence, posterior)
+
+    def score(
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
+
+        Zero is the population's mean response. The spread holds the user's and the shared weights'.
+        """
+        for posterior in posteriors:
+            posterior.require(population)
+        self._check(population, responses)
+        score = tastes(population, posteriors, responses - population.arrays["centre"])
+        if "recall" not in population.arrays:
+            return score
+        keys = key_of_one(population, responses)
+        added = [recalled(population, each, keys) for each in posteriors]
+        return Score(score.mean + np.array(added, np.float32).reshape(score.mean.shape), score.std)
+
+    def logit(
+        self,
+        population: Population,
+        posterior: Posterior,
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
+        posterior.require(population)
+        self._check(population, a)
+        self._check(population, b)
+        score = tastes(population, [posterior], a - b)
+        mean = score.mean[0]
+        if "recall" in population.arrays:
+            mean = mean + recalled(population, posterior, keys_of(population, a, b))
+        return Score(mean, score.std[0])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.modelling import Differences, Doubles, fit_ridge, laplace_covariance
-from persona_hierarchical.few_shot import Exam, Projected, exam_of, project
+from persona_engine.types import FloatArray
+from persona_hierarchical.few_shot import Exam, Projected, Scales, exam_of, project
 from persona_hierarchical.hierarchy import (
     Agreement,
     Basis,
@@ -18,6 +19,7 @@ from persona_hierarchical.hierarchy import (
     fit_basis,
     sample_of,
 )
+from persona_hierarchical.scales import START, best_scales
 
 RIDGES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0)
 """Penalties of the basis to choose from, in units of comparisons, strongest first."""
@@ -26,10 +28,8 @@ RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
 """Ranks to choose from."""
 
 _SHARED_SHARE = 6.0  # shared weights, which all users inform, are penalised so much less
-_START = (np.log(2.0), np.log(1.5))  # a penalised fit is too short
-_STEPS = (np.log(1.6), np.log(1.25), np.log(1.1))
-_FARTHEST = np.log(30.0)
-_FLAT = 1e-5  # nats per comparison: less is no reason to go on
+_RECALLS = (1.0, 3.0, 10.0, 30.0, 100.0)
+_CHOOSERS, _JUDGES = 100, 400  # held-out users of a fold, at most
 _LEAST_GAIN = 2e-3  # nats per comparison: less is not worth a worse guess for a stranger
 
 
@@ -40,21 +40,19 @@ class Choice:
     Args:
         rank: Latent dimensions; 0 when nothing personal was found.
         ridge: Penalty of the basis.
-        spread: Factor on the fitted basis.
-        shared_spread: Factor on the fitted shared weights.
+        scales: Factors on the fit, and how much single responses count.
         gain: Nats per comparison that unseen users gain over the pooled fit.
         gain_error: Standard error of the gain over users.
     """
 
     rank: int
     ridge: float
-    spread: float
-    shared_spread: float
+    scales: Scales
     gain: float
     gain_error: float
 
 
-NOTHING_PERSONAL = Choice(0, 0.0, 1.0, 1.0, 0.0, 0.0)
+NOTHING_PERSONAL = Choice(0, 0.0, Scales(), 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -64,56 +62,49 @@ class _Fold:
     Args:
         seen: The other users' comparisons.
         agreement: How they agree with themselves.
-        exam: What the held-out users are asked.
         root: ``(R, R)`` a root of the covariance of the shared weights.
+        exam: What some held-out users are asked, to choose by.
+        final: What more of them are asked, to decide whether the choice is any good.
         basis: The fit of the weakest penalty so far, where the next one begins.
     """
 
     seen: Sample
     agreement: Agreement
-    exam: Exam
     root: Doubles
+    exam: Exam
+    final: Exam
     basis: Basis | None = None
 
+    @property
+    def pooled(self) -> Basis:
+        """The fit without personal parts."""
+        return Basis(self.agreement.shared, np.zeros((len(self.root), 0)))
 
-def choose(
-    differences: Differences,
-    folds: Sequence[NDArray[np.bool_]],
-    *,
-    shared_ridge: float,
-    max_rank: int,
-    report: Callable[[int], None],
-) -> Choice:
-    """Return the best setting, or rank 0 when its gain is within two standard errors or negligible.
 
-    The penalty is lowered as long as unseen users are predicted better, each fit starting from the
-    last; for each the scales are searched. Then the smallest rank is taken that is no worse.
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """All folds.
 
     Args:
         differences: All comparisons.
-        folds: For each fold, the rows that it holds out, whole users.
-        shared_ridge: Penalty of the pooled weights.
-        max_rank: Most latent dimensions to consider.
-        report: Called with the number of folds done.
+        keys: ``(N, 2, 4)`` keys of their responses.
+        folds: The folds.
     """
-    parts = [_fold(differences, held_out, shared_ridge) for held_out in folds]
-    exams, roots = [part.exam for part in parts], [part.root for part in parts]
-    bases = [Basis(p.agreement.shared, np.zeros((len(p.root), 0))) for p in parts]
-    pooled = _by_user(project(differences, exams, bases, roots).losses())
-    tried: list[_Tried] = []
-    for ridge in RIDGES:
-        for number, part in enumerate(parts):
-            part.basis = fit_penalised(
-                part.seen, part.agreement, shared_ridge, ridge, max_rank, start=part.basis
-            )
-            report(number + 1)
-        view = project(differences, exams, [p.basis for p in parts if p.basis], roots)
-        gained = bool(tried) and _gain(pooled, tried[-1].losses)[2]
-        scales = _best_scales(view, tried[-1].scales if gained else _START)
-        tried.append(_Tried(ridge, scales, view, _by_user(view.losses(*np.exp(scales)))))
-        if gained and tried[-1].losses.mean() >= tried[-2].losses.mean():
-            break
-    return _smallest_rank(min(tried, key=lambda each: each.losses.mean()), pooled, max_rank)
+
+    differences: Differences
+    keys: FloatArray
+    folds: Sequence[_Fold]
+
+    def view(self, bases: Sequence[Basis], *, final: bool = False) -> Projected:
+        """Return the exams, each seen through its fold's basis."""
+        exams = [each.final if final else each.exam for each in self.folds]
+        roots = [each.root for each in self.folds]
+        return project(self.differences, exams, bases, roots, self.keys)
+
+    def pooled_losses(self, *, final: bool = False) -> Doubles:
+        """Return the losses without personal parts, ``(U,)``."""
+        view = self.view([each.pooled for each in self.folds], final=final)
+        return view.losses(Scales(), novel=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +113,95 @@ class _Tried:
 
     Args:
         ridge: The penalty.
-        scales: Logarithms of the best factors on the basis and on the shared weights.
-        view: The exams through the folds' bases.
+        bases: Each fold's fit.
+        view: The exams through them.
+        scales: The best factors.
         losses: ``(U,)`` loss of each held-out user.
     """
 
     ridge: float
-    scales: tuple[float, float]
+    bases: Sequence[Basis]
     view: Projected
+    scales: Scales
     losses: Doubles
+
+
+def choose(
+    differences: Differences,
+    folds: Sequence[NDArray[np.bool_]],
+    *,
+    shared_ridge: float,
+    max_rank: int,
+    keys: FloatArray,
+    report: Callable[[int], None],
+) -> Choice:
+    """Return the best setting, or rank 0 when its gain is within two standard errors or negligible.
+
+    The penalty is lowered as long as unseen users are predicted better, each fit starting from the
+    last; for each the scales are searched. Then the smallest rank is taken that is no worse. All
+    this by responses that the users have not judged yet; what single responses count, by all.
+
+    Args:
+        differences: All comparisons.
+        folds: For each fold, the rows that it holds out, whole users.
+        shared_ridge: Penalty of the pooled weights.
+        max_rank: Most latent dimensions to consider.
+        keys: ``(N, 2, 4)`` keys of the responses of all comparisons.
+        report: Called with the number of folds done.
+    """
+    parts = [_fold(differences, held_out, shared_ridge) for held_out in folds]
+    trials = _Trials(differences, keys, parts)
+    pooled = trials.pooled_losses()
+    tried: list[_Tried] = []
+    for ridge in RIDGES:
+        bases = []
+        for number, part in enumerate(parts):
+            part.basis = fit_penalised(
+                part.seen, part.agreement, shared_ridge, ridge, max_rank, start=part.basis
+            )
+            bases.append(part.basis)
+            report(number + 1)
+        view = trials.view(bases)
+        gained = bool(tried) and _gain(pooled, tried[-1].losses)[2]
+        scales = best_scales(view, tried[-1].scales if gained else START)
+        tried.append(_Tried(ridge, bases, view, scales, view.losses(scales, novel=True)))
+        if gained and tried[-1].losses.mean() >= tried[-2].losses.mean():
+            break
+    return _final(trials, min(tried, key=lambda each: each.losses.mean()), max_rank)
+
+
+def _final(trials: _Trials, tried: _Tried, max_rank: int) -> Choice:
+    """Return the smallest rank as good as the best, if it gains for users who did not choose it."""
+    ranks = sorted({*(rank for rank in RANKS if rank < max_rank), max_rank})
+    losses = [tried.view.truncated(rank).losses(tried.scales, novel=True) for rank in ranks]
+    top = losses[int(np.argmin([each.mean() for each in losses]))]
+    worse = [float((each - top).mean()) - 0.5 * _error(each - top) for each in losses]
+    rank = ranks[next(place for place, each in enumerate(worse) if each <= 0.0)]
+    view = tried.view.truncated(rank)
+    scales = _with_width(view, tried.scales)
+    everybody = trials.view(tried.bases, final=True).truncated(rank)
+    mine = everybody.losses(scales, novel=True)
+    gain, error, real = _gain(trials.pooled_losses(final=True), mine)
+    if not real:
+        return Choice(0, tried.ridge, scales, gain, error)
+    return Choice(rank, tried.ridge, _with_recall(view, scales), gain, error)
+
+
+def _with_width(view: Projected, start: Scales) -> Scales:
+    """Return the best scales; a width below 1, if that is more than noise."""
+    whole = best_scales(view, replace(start, width=1.0), width=False)
+    narrow = best_scales(view, start)
+    gained = _gain(view.losses(whole, novel=True), view.losses(narrow, novel=True))[2]
+    return narrow if gained else whole
+
+
+def _with_recall(view: Projected, scales: Scales) -> Scales:
+    """Return the scales with what single responses count, if that is more than noise."""
+    without = view.losses(scales, novel=False)
+    several = [replace(scales, recall=each) for each in _RECALLS]
+    losses = [view.losses(each, novel=False) for each in several]
+    best = int(np.argmin([each.mean() for each in losses]))
+    return several[best] if _gain(without, losses[best])[2] else scales
 
 
 def _gain(pooled: Doubles, losses: Doubles) -> tuple[float, float, bool]:
@@ -139,13 +210,22 @@ def _gain(pooled: Doubles, losses: Doubles) -> tuple[float, float, bool]:
     return gain, error, gain > max(2.0 * error, _LEAST_GAIN)
 
 
+def _error(values: Doubles) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
 def _fold(differences: Differences, held_out: NDArray[np.bool_], shared_ridge: float) -> _Fold:
     weight = np.where(held_out, 0.0, differences.weight).astype(np.float32)
     shared = fit_ridge(differences, weight, shared_ridge)
     seen = sample_of(differences, np.flatnonzero(weight > 0))
     covariance, inflation = laplace_covariance(differences, shared, shared_ridge)
-    root = np.linalg.cholesky(inflation * covariance).astype(np.float64)
-    return _Fold(seen, agreement_of(seen, shared), exam_of(differences, held_out), root)
+    return _Fold(
+        seen=seen,
+        agreement=agreement_of(seen, shared),
+        root=np.linalg.cholesky(inflation * covariance).astype(np.float64),
+        exam=exam_of(differences, held_out, users=_CHOOSERS),
+        final=exam_of(differences, held_out, users=_JUDGES),
+    )
 
 
 def fit_penalised(
@@ -166,50 +246,3 @@ def fit_penalised(
     starts = [agreement.start(rank=rank, ridge=basis_ridge)] + ([] if start is None else [start])
     fitted = fit_basis(sample, starts, shared_ridge=ridge, basis_ridge=basis_ridge)
     return fitted.rotated(sample.moment)
-
-
-def _best_scales(view: Projected, start: tuple[float, float]) -> tuple[float, float]:
-    """Return the logarithms of the scales of the least loss, by compass search."""
-    known: dict[tuple[float, float], float] = {}
-
-    def loss(at: tuple[float, float]) -> float:
-        key = (round(at[0], 6), round(at[1], 6))
-        if key not in known:
-            known[key] = float(_by_user(view.losses(*np.exp(key))).mean())
-        return known[key]
-
-    here = start
-    for step in _STEPS:
-        while True:
-            near = [
-                (here[0] + x * step, here[1] + y * step)
-                for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1))
-            ]
-            near = [each for each in near if max(map(abs, each)) <= _FARTHEST]
-            better = min(near, key=loss)
-            if loss(better) > loss(here) - _FLAT:
-                break
-            here = better
-    return here
-
-
-def _smallest_rank(tried: _Tried, pooled: Doubles, max_rank: int) -> Choice:
-    """Return the smallest rank that is no worse than the best within its noise."""
-    spread, shared = (float(each) for each in np.exp(tried.scales))
-    ranks = sorted({*(rank for rank in RANKS if rank < max_rank), max_rank})
-    losses = [_by_user(tried.view.truncated(rank).losses(spread, shared)) for rank in ranks]
-    top = losses[int(np.argmin([each.mean() for each in losses]))]
-    worse = [float((each - top).mean()) - 0.5 * _error(each - top) for each in losses]
-    place = next(place for place, each in enumerate(worse) if each <= 0.0)
-    gain, error, real = _gain(pooled, losses[place])
-    return Choice(ranks[place] if real else 0, tried.ridge, spread, shared, gain, error)
-
-
-def _by_user(losses: Doubles) -> Doubles:
-    """Return each user's mean over the numbers of shots, ``(U,)``."""
-    result: Doubles = np.nanmean(losses, axis=0)
-    return result
-
-
-def _error(values: Doubles) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values)))

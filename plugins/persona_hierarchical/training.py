@@ -17,9 +17,11 @@ from persona_engine.modelling import (
     laplace_covariance,
     principal_differences,
 )
-from persona_engine.types import Population, PreferenceData
+from persona_engine.types import FloatArray, Population, PreferenceData
+from persona_hierarchical.few_shot import Scales
 from persona_hierarchical.hierarchy import Basis, agreement_of, sample_of
 from persona_hierarchical.lower_bound import Doubles
+from persona_hierarchical.recall import key_axes
 from persona_hierarchical.selection import (
     NOTHING_PERSONAL,
     RIDGES,
@@ -53,22 +55,30 @@ def fit_population(
     )
     shared = fit_ridge(differences, differences.weight, shared_ridge)
     limit = min(max_rank, users // 4, len(shared)) if users >= _FEWEST_USERS else 0
+    axes = key_axes(_inverse_scale(differences))
     choice = _choose(
         differences,
         parts,
         shared_ridge,
+        keys=np.stack([data.chosen @ axes, data.rejected @ axes], 1),
         limit=limit,
         report=lambda done: progress(name, len(pooled_parts) + done, total),
     )
     basis = _fit(differences, shared, shared_ridge, choice, limit)
     progress(name, total, total)
-    meta = {f"held_out_{key}" if "gain" in key else key: v for key, v in asdict(choice).items()}
+    meta = {
+        "rank": choice.rank,
+        "ridge": choice.ridge,
+        **asdict(choice.scales),
+        "held_out_gain": choice.gain,
+        "held_out_gain_error": choice.gain_error,
+    }
     return Population(
         reward_model=name,
         fingerprint=data.fingerprint,
         arrays=_arrays(differences, basis, choice, shared, shared_ridge),
-        meta=meta
-        | {
+        meta={
+            **meta,
             "shared_ridge": shared_ridge,
             "held_out_pooled_nll": float(losses.min()),
             "axes": len(shared),
@@ -84,17 +94,20 @@ def _choose(
     shared_ridge: float,
     *,
     limit: int,
+    keys: FloatArray,
     report: Callable[[int], None],
 ) -> Choice:
     if limit < 1:
         return NOTHING_PERSONAL
-    return choose(differences, folds, shared_ridge=shared_ridge, max_rank=limit, report=report)
+    return choose(
+        differences, folds, shared_ridge=shared_ridge, max_rank=limit, keys=keys, report=report
+    )
 
 
 def _fit(
     differences: Differences, shared: Doubles, shared_ridge: float, choice: Choice, limit: int
 ) -> Basis:
-    """Fit as the selection did: penalty after penalty, then the chosen latent axes alone."""
+    """Fit as the selection did: penalty after penalty; the chosen latent axes are kept."""
     if choice.rank == 0:
         return Basis(shared, np.zeros((len(shared), 0)))
     sample = sample_of(differences, np.flatnonzero(differences.weight > 0))
@@ -104,12 +117,8 @@ def _fit(
         if ridge >= choice.ridge:
             basis = fit_penalised(sample, agreement, shared_ridge, ridge, limit, start=basis)
     assert basis is not None  # the chosen penalty is one of them
-    if choice.rank < limit:
-        part = basis.truncated(choice.rank)
-        basis = fit_penalised(
-            sample, agreement, shared_ridge, choice.ridge, choice.rank, start=part
-        )
-    return basis.scaled(choice.spread, shared=choice.shared_spread)
+    basis = basis.truncated(choice.rank)
+    return basis.scaled(choice.scales.spread, shared=choice.scales.shared)
 
 
 def _arrays(
@@ -117,8 +126,8 @@ def _arrays(
 ) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
     """Map the fit back to the raw features, ``D`` wide."""
     covariance, inflation = laplace_covariance(differences, pooled, shared_ridge)
-    scale = choice.shared_spread if choice.rank else 1.0
-    factor = scale * np.linalg.cholesky(inflation * covariance)  # (R, R)
+    scales = choice.scales if choice.rank else Scales()
+    factor = scales.shared * np.linalg.cholesky(inflation * covariance)  # (R, R)
     projection = np.column_stack([basis.shared, basis.basis])  # (R, 1+K)
     metric = projection.T @ (differences.moment[:, None] * projection)  # (1+K, 1+K)
     metric += 1e-6 * max(1e-6, float(np.trace(metric))) * np.eye(len(metric))
@@ -127,5 +136,15 @@ def _arrays(
         "shared_factor": differences.axes @ factor,
         "centre": differences.centre,
         "embedding": np.linalg.cholesky(metric).T,
+        "width": np.array([scales.width]),
     }
+    if scales.recall:
+        arrays["recall"] = np.array([scales.recall])
+        arrays["key"] = key_axes(_inverse_scale(differences))
     return {key: np.ascontiguousarray(value, np.float32) for key, value in arrays.items()}
+
+
+def _inverse_scale(differences: Differences) -> Doubles:
+    """Return 1 / root mean square of each feature's difference, ``(D,)``."""
+    scale: Doubles = np.sqrt(np.square(differences.axes) @ differences.moment)
+    return scale

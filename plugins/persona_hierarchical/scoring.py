@@ -1,0 +1,90 @@
+"""Rewards of users: from tastes, and from what they said about the very same responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from persona_engine.types import Arrays, Evidence, FloatArray, Population, Posterior, Score
+from persona_hierarchical.recall import in_common, pull_of
+
+_RECALLED = 128  # latest comparisons that are looked through
+
+
+def keys_of(population: Population, chosen: FloatArray, rejected: FloatArray) -> FloatArray:
+    """Return the keys ``(n, 2, 4)`` of both responses of each comparison."""
+    axes = population.arrays["key"]
+    return np.stack([chosen @ axes, rejected @ axes], 1)
+
+
+def key_of_one(population: Population, responses: FloatArray) -> FloatArray:
+    """Return the keys ``(B, 2, 4)`` of comparisons of responses with nothing."""
+    keys = responses @ population.arrays["key"]
+    return np.stack([keys, np.full_like(keys, np.nan)], 1)
+
+
+def remembering(
+    population: Population,
+    posterior: Posterior,
+    evidence: Evidence,
+    earlier: Posterior | None = None,
+) -> Posterior:
+    """Return the posterior with the keys of the comparisons that it keeps.
+
+    Args:
+        population: What it stands on.
+        posterior: Of all comparisons.
+        evidence: The latest of them.
+        earlier: Of those before, or None if there are none.
+    """
+    if "recall" not in population.arrays:
+        return posterior
+    keys = keys_of(population, evidence.chosen, evidence.rejected)
+    if earlier is not None:
+        keys = np.concatenate([earlier.state["key"], keys])
+    kept = keys[len(keys) - len(posterior.state["rows"]) :]
+    return replace(posterior, state={**posterior.state, "key": kept})
+
+
+def tastes(population: Population, posteriors: Sequence[Posterior], features: FloatArray) -> Score:
+    """Return rewards ``(U, B)`` of centred or differenced features ``(B, D)``."""
+    projected = features @ population.arrays["projection"]  # (B, 1+K)
+    latent = projected[:, 1:]
+    users, rank = len(posteriors), latent.shape[1]
+    mean = np.array([each.mean for each in posteriors], np.float32).reshape(users, rank)
+    covariance = np.array([each.covariance for each in posteriors], np.float32)
+    turned = latent @ covariance.reshape(users, rank, rank)  # (U, B, K)
+    personal = np.maximum(np.einsum("ubk,bk->ub", turned, latent), 0.0)
+    shared = features @ population.arrays["shared_factor"]  # (B, R)
+    width = population.arrays["width"] if "width" in population.arrays else np.float32(1.0)
+    variance = width * personal + np.einsum("br,br->b", shared, shared)
+    return Score(projected[:, 0] + mean @ latent.T, np.sqrt(variance))
+
+
+def recalled(population: Population, posterior: Posterior, keys: FloatArray) -> FloatArray:
+    """Return what the user's judgments of the same responses add to logits, ``(B,)``.
+
+    Args:
+        population: What the posterior stands on.
+        posterior: The user's.
+        keys: ``(B, 2, 4)`` keys of both responses; NaN for none.
+    """
+    state: Arrays = {name: posterior.state[name][-_RECALLED:] for name in _NEEDED}
+    common = in_common(keys, state["key"])  # (B, n)
+    if not common.any():
+        return np.zeros(len(keys), np.float32)
+    recall = population.arrays["recall"]
+    mean = (state["offset"] + state["rows"] @ posterior.mean).astype(np.float64)
+    pull = pull_of(
+        recall * in_common(state["key"], state["key"])[None],
+        mean[None],
+        state["weight"][None].astype(np.float64),
+        state["target"][None].astype(np.float64),
+    )
+    added: FloatArray = (recall * common) @ pull[0].astype(np.float32)
+    return added
+
+
+_NEEDED = ("key", "rows", "offset", "weight", "target")
