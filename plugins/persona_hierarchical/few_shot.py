@@ -141,7 +141,7 @@ class Projected:
             common = recall * self.common[users]
             inputs = (each.T.astype(np.float64) for each in (known, strength, target))
             pull = pull_of(common[:, :shots, :shots], *inputs).astype(np.float32)
-            mean = mean + (common[:, asked, :shots] @ pull[..., None])[..., 0]
+            mean = mean + np.einsum("uqn,un->uq", common[:, asked, :shots], pull)
         return mean.T, np.maximum(wide, 0.0).T
 
 

@@ -1,5 +1,7 @@
 """The hierarchical reward model finds how users differ, and a new user from a few answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -356,3 +358,73 @@ def test_foreign_width_population_and_model_are_refused(model, population):
     stranger = Population("elsewhere", "planted", population.arrays)
     with pytest.raises(FingerprintMismatchError, match="elsewhere"):
         model.infer(stranger, Evidence.empty(WIDTH))
+
+
+POOL = np.random.default_rng(50).normal(size=(40, WIDTH)).astype(np.float32)
+
+
+def votes(seed: int, *, users: int, pairs: int):
+    """Comparisons of 40 responses, of each of which a user thinks something beyond tastes."""
+    rng = np.random.default_rng(seed)
+    weights = SHARED + rng.normal(size=(users, 2)) @ TASTES.T
+    rewards = weights @ POOL.T + 3.0 * rng.normal(size=(users, len(POOL)))
+    user = np.repeat(np.arange(users), pairs)
+    a, b = np.array([rng.choice(len(POOL), 2, replace=False) for _ in user]).T
+    first = rng.random(len(user)) < 1.0 / (1.0 + np.exp(rewards[user, b] - rewards[user, a]))
+    chosen, rejected = np.where(first, a, b), np.where(first, b, a)
+    return PreferenceData(POOL[chosen], POOL[rejected], user, "votes"), chosen, rejected
+
+
+@pytest.fixture(scope="module")
+def voters(model):
+    data, _, _ = votes(60, users=120, pairs=30)
+    return model.fit(data, rng=np.random.default_rng(0))
+
+
+def test_single_responses_are_recalled_where_people_are_like_that(model, voters, population):
+    assert voters.meta["recall"] > 0
+    assert population.meta["recall"] == 0
+    assert "recall" not in population.arrays
+    test, _, _ = votes(61, users=60, pairs=40)
+    forgetful = replace(voters, arrays={k: v for k, v in voters.arrays.items() if k != "recall"})
+    with_recall, _ = held_out(model, voters, test, 24)
+    without, _ = held_out(model, forgetful, test, 24)
+    assert with_recall > without + 0.01
+
+
+def test_recall_says_nothing_about_responses_not_judged(model, voters):
+    rng = np.random.default_rng(62)
+    mine = Evidence(POOL[[0, 1, 2]], POOL[[3, 4, 5]])
+    posterior = model.infer(voters, mine)
+    forgetful = replace(voters, arrays={k: v for k, v in voters.arrays.items() if k != "recall"})
+    a, b = rng.normal(size=(2, 5, WIDTH)).astype(np.float32)
+    ours = model.logit(voters, posterior, a, b)
+    theirs = model.logit(forgetful, model.infer(forgetful, mine), a, b)
+    np.testing.assert_allclose(ours.mean, theirs.mean, atol=1e-5)
+    liked = model.logit(voters, posterior, POOL[[0]], b[:1]).mean
+    assert liked > model.logit(forgetful, model.infer(forgetful, mine), POOL[[0]], b[:1]).mean
+
+
+def test_recall_is_the_same_however_the_comparisons_came(model, voters):
+    data, chosen, rejected = votes(63, users=2, pairs=12)
+    mine = data.evidence(0)
+    whole = model.infer(voters, mine)
+    step = model.infer(voters, Evidence.empty(WIDTH))
+    for part in ([0, 1], list(range(2, 12))):
+        step = model.update(voters, step, mine.take(part))
+    many = model.infer_many(voters, [mine, data.evidence(1)])[0]
+    a, b = POOL[chosen[:12]], POOL[rejected[12:]]
+    expected = model.logit(voters, whole, a, b).mean
+    for other in (step, many):
+        np.testing.assert_allclose(model.logit(voters, other, a, b).mean, expected, atol=1e-2)
+    scores = model.score(voters, [whole, many], np.concatenate([a, b])).mean
+    np.testing.assert_allclose(scores[0, :12] - scores[0, 12:], expected, atol=1e-3)
+
+
+def test_recall_keeps_what_the_posterior_keeps(model, voters):
+    data, _, _ = votes(64, users=1, pairs=KEPT + 40)
+    posterior = model.infer(voters, data.evidence(0))
+    assert len(posterior.state["key"]) == len(posterior.state["rows"]) == KEPT
+    more = model.update(voters, posterior, data.evidence(0).take(np.arange(5)))
+    assert len(more.state["key"]) == KEPT
+    np.testing.assert_array_equal(more.state["key"][:-5], posterior.state["key"][5:])
