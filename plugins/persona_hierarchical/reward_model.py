@@ -18,7 +18,14 @@ from persona_engine.types import (
     PreferenceData,
     Score,
 )
-from persona_hierarchical.scoring import key_of_one, keys_of, recalled, remembering, tastes
+from persona_hierarchical.scoring import (
+    key_of_one,
+    keys_of,
+    recalled,
+    remembering,
+    remembering_all,
+    tastes,
+)
 from persona_hierarchical.training import fit_population
 
 
@@ -114,11 +121,7 @@ class Hierarchical(LinearLatentModel):
 
     def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
         """Return the posterior of many users, as `infer` gives each, in batches of equal size."""
-        posteriors = super().infer_many(population, evidence)
-        if "recall" not in population.arrays:
-            return posteriors
-        both = zip(posteriors, evidence, strict=True)
-        return [remembering(population, posterior, each) for posterior, each in both]
+        return remembering_all(population, super().infer_many(population, evidence), evidence)
 
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, as `infer` on all of them gives it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from persona_engine.types import Arrays, Evidence, FloatArray, Population, Poste
 from persona_hierarchical.recall import in_common, pull_of
 
 _RECALLED = 128  # latest comparisons that are looked through
+_CACHED = 16  # users whose features stay in the processor's cache
 
 
 def keys_of(population: Population, chosen: FloatArray, rejected: FloatArray) -> FloatArray:
@@ -23,6 +23,39 @@ def key_of_one(population: Population, responses: FloatArray) -> FloatArray:
     """Return the keys ``(B, 2, 4)`` of comparisons of responses with nothing."""
     keys = responses @ population.arrays["key"]
     return np.stack([keys, np.full_like(keys, np.nan)], 1)
+
+
+def remembering_all(
+    population: Population, posteriors: Sequence[Posterior], evidence: Sequence[Evidence]
+) -> list[Posterior]:
+    """Return new posteriors with the keys of their comparisons, a cacheful of users at a time."""
+    if "recall" not in population.arrays:
+        return list(posteriors)
+    result: list[Posterior] = []
+    for begin in range(0, len(posteriors), _CACHED):
+        members = evidence[begin : begin + _CACHED]
+        chosen = np.concatenate([each.chosen for each in members])
+        rejected = np.concatenate([each.rejected for each in members])
+        keys = keys_of(population, chosen, rejected)
+        start = 0
+        for posterior, each in zip(posteriors[begin : begin + _CACHED], members, strict=True):
+            end = start + len(each.chosen)
+            result.append(_with_keys(posterior, keys[start:end]))
+            start = end
+    return result
+
+
+def _with_keys(posterior: Posterior, keys: FloatArray) -> Posterior:
+    kept = keys[len(keys) - len(posterior.state["rows"]) :]
+    return Posterior(
+        posterior.reward_model,
+        posterior.population,
+        posterior.fingerprint,
+        posterior.mean,
+        posterior.covariance,
+        posterior.count,
+        {**posterior.state, "key": kept},
+    )
 
 
 def remembering(
@@ -44,8 +77,7 @@ def remembering(
     keys = keys_of(population, evidence.chosen, evidence.rejected)
     if earlier is not None:
         keys = np.concatenate([earlier.state["key"], keys])
-    kept = keys[len(keys) - len(posterior.state["rows"]) :]
-    return replace(posterior, state={**posterior.state, "key": kept})
+    return _with_keys(posterior, keys)
 
 
 def tastes(population: Population, posteriors: Sequence[Posterior], features: FloatArray) -> Score:
