@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.errors import InvalidInputError
+from persona_engine.modelling.islands import islands
 from persona_engine.types import FloatArray, PreferenceData
 
 Doubles = NDArray[np.float64]
@@ -29,6 +30,7 @@ class Differences:
         weight: ``(N,)`` strength of each comparison.
         target: ``(N,)`` share of each preference that goes to the chosen response.
         user: ``(N,)`` user of each row.
+        island: ``(N,)`` which rows have responses in common, directly or through others.
         moment: ``(R,)`` weighted second moment of each axis, descending.
         axes: ``(D, R)`` maps weights of the axes to weights of the raw features.
         centre: ``(D,)`` mean response, where rewards are zero.
@@ -38,6 +40,7 @@ class Differences:
     weight: FloatArray
     target: FloatArray
     user: NDArray[np.int64]
+    island: NDArray[np.int64]
     moment: Doubles
     axes: Doubles
     centre: FloatArray
@@ -70,6 +73,7 @@ def principal_differences(data: PreferenceData, *, keep: float) -> Differences:
         weight=data.weight,
         target=data.target,
         user=data.user,
+        island=islands(data.chosen, data.rejected),
         moment=moment,
         axes=axes * inverse_scale[:, None],
         centre=centre.astype(np.float32),

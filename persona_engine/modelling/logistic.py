@@ -97,6 +97,10 @@ def residual(logits: NDArray[np.floating], target: NDArray[np.floating]) -> NDAr
     return left
 
 
+_ISLANDS_A_FOLD = 3  # fewer say too little about new ones
+_PEOPLE_AN_ISLAND = 2  # islands that one person has alone are held out with the person
+
+
 def fit_ridge(
     differences: Differences, weight: FloatArray, ridge: float, *, start: Doubles | None = None
 ) -> Doubles:
@@ -123,21 +127,40 @@ def choose_ridge(
 ) -> tuple[float, Doubles]:
     """Return the penalty with the least held-out loss, and the loss of each, ``(ridges,)``.
 
+    Where the responses fall into islands that several people share, such as the replies to one
+    prompt, each fold holds out some islands, too: what is learned has to hold for new people and
+    for new prompts.
+
     Args:
         differences: All comparisons.
         folds: For each fold, the rows that it holds out, ``(N,)``.
         report: Called with the number of folds done.
     """
-    losses = np.zeros((len(folds), len(RIDGES)))
-    for number, held_out in enumerate(folds):
+    losses = np.full((len(folds), len(RIDGES)), np.nan)
+    for number, (held_out, asked) in enumerate(_with_islands(differences, folds)):
         weight = np.where(held_out, 0.0, differences.weight).astype(np.float32)
         w = None
         for place, ridge in enumerate(RIDGES):
             w = fit_ridge(differences, weight, ridge, start=w)
-            losses[number, place] = held_out_loss(differences, held_out, w)
+            losses[number, place] = held_out_loss(differences, asked, w)
         report(number + 1)
     mean = losses.mean(0)
     return RIDGES[int(mean.argmin())], mean
+
+
+def _with_islands(
+    differences: Differences, folds: Sequence[NDArray[np.bool_]]
+) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Return what each fold holds out, and what of it is asked."""
+    island = differences.island
+    visits = np.unique(np.stack([island, differences.user]), axis=1).shape[1]
+    count = int(island.max()) + 1
+    alone = [(fold, fold) for fold in folds]
+    if count < _ISLANDS_A_FOLD * len(folds) or visits < _PEOPLE_AN_ISLAND * count:
+        return alone
+    part = np.random.default_rng(0).permutation(count)[island] % len(folds)
+    both = [(fold | (part == each), fold & (part == each)) for each, fold in enumerate(folds)]
+    return both if all(differences.weight[asked].any() for _, asked in both) else alone
 
 
 def held_out_loss(differences: Differences, held_out: NDArray[np.bool_], w: Doubles) -> float:

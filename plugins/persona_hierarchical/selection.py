@@ -30,6 +30,7 @@ RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
 _SHARED_SHARE = 6.0  # shared weights, which all users inform, are penalised so much less
 _RECALLS = (1.0, 3.0, 10.0, 30.0, 100.0)
 _CHOOSERS, _JUDGES = 100, 400  # held-out users of a fold, at most
+_POOLED_SCALES = (0.8, 1.0, 1.25, 1.6)
 _LEAST_GAIN = 2e-3  # nats per comparison: less is not worth a worse guess for a stranger
 
 
@@ -75,10 +76,12 @@ class _Fold:
     final: Exam
     basis: Basis | None = None
 
-    @property
-    def pooled(self) -> Basis:
-        """The fit without personal parts."""
-        return Basis(self.agreement.shared, np.zeros((len(self.root), 0)))
+    def without_persons(self, differences: Differences, ridge: float) -> Basis:
+        """Return the fit of the shared weights alone."""
+        rows = np.isin(differences.user, np.unique(self.seen.user))
+        weight = np.where(rows, differences.weight, 0.0).astype(np.float32)
+        shared = fit_ridge(differences, weight, ridge, start=self.agreement.shared)
+        return Basis(shared, np.zeros((len(shared), 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,17 @@ class _Trials:
         roots = [each.root for each in self.folds]
         return project(self.differences, exams, bases, roots, self.keys)
 
-    def pooled_losses(self, *, final: bool = False) -> Doubles:
-        """Return the losses without personal parts, ``(U,)``."""
-        view = self.view([each.pooled for each in self.folds], final=final)
-        return view.losses(Scales(), novel=True)
+    def pooled_losses(self, ridge: float, *, final: bool = False) -> Doubles:
+        """Return the losses without personal parts at the best scale, ``(U,)``.
+
+        Args:
+            ridge: Penalty of the shared weights: that of the fit that is compared with them.
+            final: Whether all held-out users are asked.
+        """
+        bases = [each.without_persons(self.differences, ridge) for each in self.folds]
+        view = self.view(bases, final=final)
+        losses = [view.losses(Scales(shared=each), novel=True) for each in _POOLED_SCALES]
+        return min(losses, key=lambda each: float(each.mean()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +161,7 @@ def choose(
     """
     parts = [_fold(differences, held_out, shared_ridge) for held_out in folds]
     trials = _Trials(differences, keys, parts)
-    pooled = trials.pooled_losses()
+    pooled = trials.pooled_losses(shared_ridge)
     tried: list[_Tried] = []
     for ridge in RIDGES:
         bases = []
@@ -167,10 +177,11 @@ def choose(
         tried.append(_Tried(ridge, bases, view, scales, view.losses(scales, novel=True)))
         if gained and tried[-1].losses.mean() >= tried[-2].losses.mean():
             break
-    return _final(trials, min(tried, key=lambda each: each.losses.mean()), max_rank)
+    best = min(tried, key=lambda each: float(each.losses.mean()))
+    return _final(trials, best, max_rank, shared_ridge)
 
 
-def _final(trials: _Trials, tried: _Tried, max_rank: int) -> Choice:
+def _final(trials: _Trials, tried: _Tried, max_rank: int, shared_ridge: float) -> Choice:
     """Return the smallest rank as good as the best, if it gains for users who did not choose it."""
     ranks = sorted({*(rank for rank in RANKS if rank < max_rank), max_rank})
     losses = [tried.view.truncated(rank).losses(tried.scales, novel=True) for rank in ranks]
@@ -181,7 +192,8 @@ def _final(trials: _Trials, tried: _Tried, max_rank: int) -> Choice:
     scales = _with_width(view, tried.scales)
     everybody = trials.view(tried.bases, final=True).truncated(rank)
     mine = everybody.losses(scales, novel=True)
-    gain, error, real = _gain(trials.pooled_losses(final=True), mine)
+    pooled = trials.pooled_losses(_joint_ridge(shared_ridge, tried.ridge), final=True)
+    gain, error, real = _gain(pooled, mine)
     if not real:
         return Choice(0, tried.ridge, scales, gain, error)
     return Choice(rank, tried.ridge, _with_recall(view, scales), gain, error)
@@ -242,7 +254,12 @@ def fit_penalised(
     It begins at the likelier of the two: a fit under a strong penalty may have lost what the
     spectral start finds in few comparisons, and the spectral start is far off under a weak one.
     """
-    ridge = min(shared_ridge, basis_ridge / _SHARED_SHARE)
+    ridge = _joint_ridge(shared_ridge, basis_ridge)
     starts = [agreement.start(rank=rank, ridge=basis_ridge)] + ([] if start is None else [start])
     fitted = fit_basis(sample, starts, shared_ridge=ridge, basis_ridge=basis_ridge)
     return fitted.rotated(sample.moment)
+
+
+def _joint_ridge(shared_ridge: float, basis_ridge: float) -> float:
+    """Return the penalty of the shared weights beside a basis."""
+    return min(shared_ridge, basis_ridge / _SHARED_SHARE)
