@@ -102,7 +102,8 @@ def test_explain_names_instructions_rewards_and_population(someone):
     assert "'Answer in British English.'" in text
     assert "'I am vegan: no meat in recipes.'" in text
     assert "3 candidates were compared, best first:" in text
-    assert text.count(" ± ") == 3
+    assert text.count("reward +") + text.count("reward -") == 3
+    assert text.count("Prefers: ") == 1
     assert f"population {someone.profile().population}" in text
     stored = someone.explain(reply.id).trace
     assert stored == replace(reply.trace, steps=reply.trace.steps[: len(stored.steps)])

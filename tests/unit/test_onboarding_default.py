@@ -29,7 +29,7 @@ from persona_engine.types import Conversation, Evidence, FloatArray, Population
 from persona_hierarchical import Hierarchical
 
 WIDTH = 12
-CROWD = Crowd(users=80, answers=16, judged=12, cuts=4)
+CROWD = Crowd(users=120, answers=16, judged=12, cuts=4)
 
 
 class StyleEncoder:
