@@ -88,7 +88,9 @@ class Projected:
         return replace(self, latent=self.latent[:, :rank])
 
     def losses(self, scales: Scales, *, novel: bool) -> Doubles:
-        """Return each user's mean over the numbers of shots of the loss per comparison, ``(U,)``.
+        """Return each user's share ``(U,)`` of the loss per comparison; their mean is the loss.
+
+        All numbers of shots count alike, and at each all users who gave enough.
 
         Args:
             scales: How the fit is stretched.
@@ -102,8 +104,12 @@ class Projected:
             variance=np.float32(scales.shared**2) * self.variance,
         )
         losses = np.array([scaled._losses_after(shots, scales, novel=novel) for shots in SHOTS])
-        result: Doubles = np.nanmean(losses, axis=0)
-        return result
+        there = np.isfinite(losses)  # (shots, U)
+        at_all = there.any(1)
+        weight = there[at_all] / there[at_all].sum(1, keepdims=True) / at_all.sum()
+        result: Doubles = np.where(there, losses, 0.0)[at_all] * weight
+        share: Doubles = result.sum(0) * losses.shape[1]
+        return share
 
     def _losses_after(self, shots: int, scales: Scales, *, novel: bool) -> Doubles:
         result = np.full(self.offset.shape[1], np.nan)
