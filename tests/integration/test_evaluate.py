@@ -22,8 +22,17 @@ METHODS = ["bradley_terry", "hierarchical"]
 SHOTS = [0, 2, 8]
 
 
+# What runs in the background of a shell is told to ignore interrupts, and its children inherit it.
+RUN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from persona_engine.cli import main
+main()
+"""
+
+
 def command(*options):
-    return [sys.executable, "-c", "from persona_engine.cli import main; main()", *options]
+    return [sys.executable, "-c", RUN, *options]
 
 
 def environment():
@@ -77,7 +86,10 @@ def results(done):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_where_it_was(files, how):
     with subprocess.Popen(
-        command(*call(files)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        command(*call(files)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
     ) as running:
         deadline = time.monotonic() + 120
         while not cells(files) and time.monotonic() < deadline:
