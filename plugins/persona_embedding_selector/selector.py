@@ -55,7 +55,7 @@ class EmbeddingSelector:
 
     def select(
         self,
-        conversation: Conversation,  # noqa: ARG002  (the Protocol's)
+        conversation: Conversation,
         instructions: Sequence[Instruction],
         *,
         request: FloatArray,
