@@ -11,6 +11,9 @@ from persona_engine.modelling import Differences, minimise, residual, sigmoid
 from persona_engine.types import FloatArray
 from persona_hierarchical.lower_bound import Block, Doubles, Rows, blocks_of_users, lower_bound
 
+_DEAD = 1e-3  # logits' variance
+_SEED = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Basis:
@@ -43,6 +46,16 @@ class Basis:
         basis = self.basis @ rotation.T
         sign = np.sign(basis[np.abs(basis).argmax(0), np.arange(basis.shape[1])])
         return Basis(self.shared, basis * np.where(sign == 0.0, 1.0, sign))
+
+    def revived(self, other: Basis, moment: Doubles) -> Basis:
+        """Return the population with a little of ``other`` where a latent axis moves no logit.
+
+        A basis of zeros is a saddle point of the bound: a fit that begins there stays there.
+        """
+        dead = moment @ np.square(self.basis) < _DEAD
+        basis = self.basis.copy()
+        basis[:, dead] = _SEED * other.basis[:, : int(dead.sum())]
+        return Basis(self.shared, basis)
 
     def truncated(self, rank: int) -> Basis:
         """Return the population with the first latent axes only."""

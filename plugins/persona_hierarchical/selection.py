@@ -255,7 +255,8 @@ def fit_penalised(
     spectral start finds in few comparisons, and the spectral start is far off under a weak one.
     """
     ridge = _joint_ridge(shared_ridge, basis_ridge)
-    starts = [agreement.start(rank=rank, ridge=basis_ridge)] + ([] if start is None else [start])
+    spectral = agreement.start(rank=rank, ridge=basis_ridge)
+    starts = [spectral] + ([] if start is None else [start.revived(spectral, sample.moment)])
     fitted = fit_basis(sample, starts, shared_ridge=ridge, basis_ridge=basis_ridge)
     return fitted.rotated(sample.moment)
 

@@ -143,6 +143,26 @@ def test_five_comparisons_a_user_are_enough_to_find_strong_tastes(model):
     assert after > before + 0.08
 
 
+def test_opposite_personas_are_found_in_five_comparisons_of_a_hundred_users(model):
+    """A fit that forgot the spectral start would be the pooled model here, right half the time."""
+    rng = np.random.default_rng(70)
+    taste = np.linalg.qr(rng.normal(size=(32, 1)))[0][:, 0] * 3.0
+
+    def people(users, pairs):
+        user = np.repeat(np.arange(users), pairs)
+        persona = np.where(rng.random(users) < 0.5, 1.0, -1.0)[user]
+        prompt = 2.0 * rng.normal(size=(len(user), 32))  # each comparison has a new one
+        a, b = (prompt + rng.normal(size=(2, len(user), 32))).astype(np.float32)
+        first = rng.random(len(user)) < 1.0 / (1.0 + np.exp(-persona * ((a - b) @ taste)))
+        keep = first[:, None]
+        return PreferenceData(np.where(keep, a, b), np.where(keep, b, a), user, "personas")
+
+    population = model.fit(people(100, 5), rng=np.random.default_rng(0))
+    assert population.meta["rank"] >= 1
+    accuracy, _ = held_out(model, population, people(60, 25), 5)
+    assert accuracy > 0.75
+
+
 def test_update_is_infer_on_the_concatenation(model, population):
     data, _ = planted(9, users=1, pairs=12)
     everything = data.evidence(0)
