@@ -22,8 +22,8 @@ from persona_engine.modelling.logistic import pair_loss, residual, sigmoid
 
 Floats = NDArray[Any]  # single or double precision
 
-_TOLERANCE = 1e-5  # convergence is quadratic: the step after one this small is below 1e-9
-_COARSE = 2e-3  # in single precision: the step after one this small is lost in rounding
+_TOLERANCE = 2e-5  # convergence is quadratic: the step after one this small is below 1e-8
+_COARSE = 1e-3  # in single precision: the step after one this small is lost in rounding
 _FAR = 0.5  # a longer step may overshoot and is checked
 _FAR_LOGIT = 4.0  # so may one that moves a logit by more
 _MOST_STEPS = 60
@@ -67,11 +67,12 @@ class Votes:
 
     def step(self, z: Doubles, damping: Doubles | float = 1.0) -> tuple[Doubles, Doubles]:
         """Return the Newton step at ``z`` and the inverse Hessian, logits damped by ``κ``."""
-        logits = damping * (self.offset + self.rows @ z)
-        p = sigmoid(logits)
+        across = self.rows.T
+        p = 0.5 + 0.5 * np.tanh((0.5 * damping) * (self.offset + self.rows @ z))
         curvature = self.weight * damping * p * (1.0 - p)
-        covariance = np.linalg.inv(self.prior.precision + (self.rows.T * curvature) @ self.rows)
-        pull = self.rows.T @ (self.weight * residual(logits, self.target)) + self.prior.pull
+        precision = self.prior.precision + (across * curvature) @ self.rows
+        covariance = np.asarray(np.linalg.inv(precision), np.float64)
+        pull = across @ (self.weight * (self.target - p)) + self.prior.pull
         return covariance @ (pull - self.prior.precision @ z), covariance
 
 
@@ -82,17 +83,17 @@ def posterior_of_one(votes: Votes, start: Doubles) -> tuple[Doubles, Doubles]:
         votes: The user's comparisons.
         start: ``(K,)`` where Newton's method begins; it doesn't change the result.
     """
-    z = _mode(votes, start)
-    _, covariance = votes.step(z)
+    z, covariance = _mode(votes, start)
     spread = np.einsum("nk,nk->n", votes.rows @ covariance, votes.rows)
     step, covariance = votes.step(z, 1.0 / np.sqrt(1.0 + np.pi / 8.0 * spread))
     return z + step, 0.5 * (covariance + covariance.T)
 
 
-def _mode(votes: Votes, start: Doubles) -> Doubles:
+def _mode(votes: Votes, start: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the mode and the covariance of Laplace's Gaussian there."""
     z = start
     for _ in range(_MOST_STEPS):
-        step, _ = votes.step(z)
+        step, covariance = votes.step(z)
         size = float(np.abs(step).max())
         if size > _FAR:
             here = votes.loss(z)
@@ -101,7 +102,7 @@ def _mode(votes: Votes, start: Doubles) -> Doubles:
         z = z + step
         if size < _TOLERANCE:
             break
-    return z
+    return z, covariance
 
 
 def posteriors_of_many(
