@@ -39,8 +39,8 @@ class LinearLatentModel(RewardModel):
 
     def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
         """Return the posterior of many users, as `infer` gives each, in batches of equal size."""
-        for each in evidence:
-            self._check(population, each.chosen)
+        for chosen in {each.chosen.shape[1]: each.chosen for each in evidence}.values():
+            self._check(population, chosen)  # one of each width
         return infer_batches(population, evidence)
 
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
