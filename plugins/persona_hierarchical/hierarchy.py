@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona_engine.modelling import Differences, minimise, residual, sigmoid
 from persona_engine.types import FloatArray
@@ -47,12 +48,17 @@ class Basis:
         sign = np.sign(basis[np.abs(basis).argmax(0), np.arange(basis.shape[1])])
         return Basis(self.shared, basis * np.where(sign == 0.0, 1.0, sign))
 
+    def dead(self, moment: Doubles) -> NDArray[np.bool_]:
+        """Return which latent axes move no logit, ``(K,)``."""
+        result: NDArray[np.bool_] = moment @ np.square(self.basis) < _DEAD
+        return result
+
     def revived(self, other: Basis, moment: Doubles) -> Basis:
         """Return the population with a little of ``other`` where a latent axis moves no logit.
 
         A basis of zeros is a saddle point of the bound: a fit that begins there stays there.
         """
-        dead = moment @ np.square(self.basis) < _DEAD
+        dead = self.dead(moment)
         basis = self.basis.copy()
         basis[:, dead] = _SEED * other.basis[:, : int(dead.sum())]
         return Basis(self.shared, basis)
@@ -148,19 +154,19 @@ def agreement_of(sample: Sample, shared: Doubles) -> Agreement:
 
 def fit_basis(
     sample: Sample,
-    starts: Sequence[Basis],
+    start: Basis,
     *,
     shared_ridge: float,
     basis_ridge: float,
     iterations: int = 30,
 ) -> Basis:
-    """Maximise ``Σ_u bound_u - shared_ridge/2·|w₀|² - basis_ridge/2·|B|²`` from the best start.
+    """Maximise ``Σ_u bound_u - shared_ridge/2·|w₀|² - basis_ridge/2·|B|²`` jointly.
 
     ``|B|²`` is the trace of the users' covariance ``B Bᵀ``, so its penalty drives needless latent
     directions to zero: it chooses the rank as it shrinks.
     """
     total = float(sample.weight.sum(dtype=np.float64))
-    ridges = np.concatenate([[shared_ridge], np.full(starts[0].rank, basis_ridge)])
+    ridges = np.concatenate([[shared_ridge], np.full(start.rank, basis_ridge)])
     curvature = np.sqrt(0.25 * total * sample.moment[:, None] + ridges)  # (R, 1+K)
 
     def objective(scaled: Doubles) -> tuple[float, Doubles]:
@@ -173,7 +179,6 @@ def fit_basis(
         gradient = ridges * theta - sample.rows.T @ slope
         return penalty - float(bound.per_user.sum()), gradient / curvature
 
-    begins = [np.column_stack([each.shared, each.basis]) * curvature for each in starts]
-    begin = min(begins, key=lambda each: objective(each)[0]) if len(begins) > 1 else begins[0]
+    begin = np.column_stack([start.shared, start.basis]) * curvature
     theta = minimise(objective, begin, iterations=iterations, tolerance=1e-5) / curvature
     return Basis(theta[:, 0], theta[:, 1:])

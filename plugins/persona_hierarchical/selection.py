@@ -251,13 +251,13 @@ def fit_penalised(
 ) -> Basis:
     """Return the basis fitted from ``start`` or the spectral start, axes ordered by importance.
 
-    It begins at the likelier of the two: a fit under a strong penalty may have lost what the
-    spectral start finds in few comparisons, and the spectral start is far off under a weak one.
+    A stronger penalty's fit is the nearer start, unless nothing personal has survived it.
     """
     ridge = _joint_ridge(shared_ridge, basis_ridge)
-    spectral = agreement.start(rank=rank, ridge=basis_ridge)
-    starts = [spectral] + ([] if start is None else [start.revived(spectral, sample.moment)])
-    fitted = fit_basis(sample, starts, shared_ridge=ridge, basis_ridge=basis_ridge)
+    begin = agreement.start(rank=rank, ridge=basis_ridge)
+    if start is not None and not start.dead(sample.moment).all():
+        begin = start.revived(begin, sample.moment)
+    fitted = fit_basis(sample, begin, shared_ridge=ridge, basis_ridge=basis_ridge)
     return fitted.rotated(sample.moment)
 
 
