@@ -39,6 +39,63 @@ worst group; adapt: CPU milliseconds to learn a new person; fit: seconds; n: peo
 _WIDTH = 110
 
 
+MoreMethodsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="METHOD", help="More methods, after --method."),
+]
+ComparisonsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON lines {user, prompt, chosen, rejected}; optional weight, tie, group, time."
+    ),
+]
+VotesOption = Annotated[
+    Path | None,
+    typer.Option(help="JSON lines {user, item, vote} or {user, a, b, label}; with --items."),
+]
+ItemsOption = Annotated[Path | None, typer.Option(help="JSON lines {item, text}.")]
+GroupsOption = Annotated[
+    Path | None, typer.Option(help="JSON lines {user, group}, for the worst group.")
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Reward models by name, or all; the configured one if omitted."),
+]
+EncoderOption = Annotated[
+    str | None, typer.Option(help="hidden-state (default), sentence, or NAME+item.")
+]
+FeaturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="NumPy archive: ids or texts, features; optionally prompts, prompt_texts and "
+        "prompt_features."
+    ),
+]
+ShotsOption = Annotated[str, typer.Option(help="Comparisons of a new person.")]
+SeedsOption = Annotated[
+    int | None, typer.Option(help="Repetitions; 3, and 1 for leave-group-out.", min=1)
+]
+DisjointOption = Annotated[
+    Literal["items", "prompts"] | None,
+    typer.Option(help="Ask about other texts, or prompts, than were learned from."),
+]
+ProtocolOption = Annotated[
+    Literal["few-shot", "leave-group-out"], typer.Option(help="Who or what is predicted.")
+]
+FoldsOption = Annotated[int | None, typer.Option(help="Leave only so many groups out.", min=1)]
+MinComparisonsOption = Annotated[
+    int,
+    typer.Option(help="Judge people with at least so many, for equal people at all shots.", min=1),
+]
+TiesOption = Annotated[
+    Literal["drop", "half"] | None,
+    typer.Option(
+        help="Leave ties out (few-shot), or learn half a preference each way (leave-group-out)."
+    ),
+]
+OutOption = Annotated[Path, typer.Option(help="Folder of results, pictures and what is done.")]
+
+
 def register(app: Commands) -> None:
     """Add the command."""
     app.command("evaluate")(evaluate)
@@ -46,66 +103,23 @@ def register(app: Commands) -> None:
 
 def evaluate(
     context: typer.Context,
-    more_methods: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="METHOD", help="More methods, after --method."),
-    ] = None,
+    more_methods: MoreMethodsArgument = None,
     *,
-    comparisons: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON lines {user, prompt, chosen, rejected}; optional weight, tie, group, time."
-        ),
-    ] = None,
-    votes: Annotated[
-        Path | None,
-        typer.Option(help="JSON lines {user, item, vote} or {user, a, b, label}; with --items."),
-    ] = None,
-    items: Annotated[Path | None, typer.Option(help="JSON lines {item, text}.")] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="JSON lines {user, group}, for the worst group.")
-    ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(help="Reward models by name, or all; the configured one if omitted."),
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="hidden-state (default), sentence, or NAME+item.")
-    ] = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            help="NumPy archive: ids or texts, features; optionally prompts, prompt_texts and "
-            "prompt_features."
-        ),
-    ] = None,
-    shots: Annotated[str, typer.Option(help="Comparisons of a new person.")] = "0,1,2,4,8,16",
-    seeds: Annotated[
-        int | None, typer.Option(help="Repetitions; 3, and 1 for leave-group-out.", min=1)
-    ] = None,
-    disjoint: Annotated[
-        Literal["items", "prompts"] | None,
-        typer.Option(help="Ask about other texts, or prompts, than were learned from."),
-    ] = None,
-    protocol: Annotated[
-        Literal["few-shot", "leave-group-out"], typer.Option(help="Who or what is predicted.")
-    ] = "few-shot",
-    folds: Annotated[int | None, typer.Option(help="Leave only so many groups out.", min=1)] = None,
-    min_comparisons: Annotated[
-        int,
-        typer.Option(
-            help="Judge people with at least so many, for equal people at all shots.", min=1
-        ),
-    ] = 1,
-    ties: Annotated[
-        Literal["drop", "half"] | None,
-        typer.Option(
-            help="Leave ties out (few-shot), or learn half a preference each way (leave-group-out)."
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of results, pictures and what is done.")] = Path(
-        "persona-evaluation"
-    ),
+    comparisons: ComparisonsOption = None,
+    votes: VotesOption = None,
+    items: ItemsOption = None,
+    groups: GroupsOption = None,
+    method: MethodOption = None,
+    encoder: EncoderOption = None,
+    features: FeaturesOption = None,
+    shots: ShotsOption = "0,1,2,4,8,16",
+    seeds: SeedsOption = None,
+    disjoint: DisjointOption = None,
+    protocol: ProtocolOption = "few-shot",
+    folds: FoldsOption = None,
+    min_comparisons: MinComparisonsOption = 1,
+    ties: TiesOption = None,
+    out: OutOption = Path("persona-evaluation"),
     json: JsonOption = False,
 ) -> None:
     """Judge reward models on people whom they never saw, from a few comparisons of theirs.

@@ -4,8 +4,14 @@ Public to plugins. Every likelihood here takes a strength and a soft target for 
 that a plugin built on it handles ties, label noise and weighted sources without a line of its own.
 """
 
-from persona_engine.modelling.checks import require_fit, require_width
+from persona_engine.modelling.checks import (
+    require_at_least,
+    require_fit,
+    require_share,
+    require_width,
+)
 from persona_engine.modelling.differences import Differences, Doubles, principal_differences
+from persona_engine.modelling.head_mixture import HeadMixtureModel
 from persona_engine.modelling.heads import head_log_likelihood, head_metric, mix_heads
 from persona_engine.modelling.labels import with_label_noise
 from persona_engine.modelling.linear_latent import LinearLatentModel
@@ -20,6 +26,7 @@ from persona_engine.modelling.logistic import (
     pair_loss,
     residual,
     sigmoid,
+    softmax,
 )
 from persona_engine.modelling.training import Schedule, Trained, train
 from persona_engine.modelling.user_mixture import (
@@ -41,6 +48,7 @@ __all__ = [
     "Doubles",
     "FittedGroups",
     "Groups",
+    "HeadMixtureModel",
     "LinearLatentModel",
     "Schedule",
     "Trained",
@@ -60,11 +68,14 @@ __all__ = [
     "mix_heads",
     "pair_loss",
     "principal_differences",
+    "require_at_least",
     "require_fit",
+    "require_share",
     "require_width",
     "residual",
     "responsibilities",
     "sigmoid",
+    "softmax",
     "train",
     "with_label_noise",
 ]

@@ -1,4 +1,4 @@
-"""What every reward model checks of what it is given."""
+"""What every reward model checks of its settings and of what it is given."""
 
 from __future__ import annotations
 
@@ -30,3 +30,31 @@ def require_width(features: FloatArray, width: int) -> None:
             f"features have shape {features.shape}, the population expects (n, {width})",
             remedy="encode with the encoder that the population was fitted on",
         )
+
+
+def require_at_least(least: int, **settings: int) -> None:
+    """Raise unless each setting, passed by its name, is ``least`` or more.
+
+    Raises:
+        InvalidInputError: One is less.
+
+    Examples:
+        >>> require_at_least(2, folds=3)
+    """
+    for name, value in settings.items():
+        if value < least:
+            raise InvalidInputError(f"{name} is {value}, expected at least {least}")
+
+
+def require_share(**settings: float) -> None:
+    """Raise unless each setting, passed by its name, is above 0 and at most 1.
+
+    Raises:
+        InvalidInputError: One is not.
+
+    Examples:
+        >>> require_share(keep=0.999)
+    """
+    for name, value in settings.items():
+        if not 0.0 < value <= 1.0:
+            raise InvalidInputError(f"{name} is {value}, expected a share in (0, 1]")

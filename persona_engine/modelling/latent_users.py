@@ -6,6 +6,7 @@ logits; the rest is here.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from persona_engine.interfaces import RewardModel
+from persona_engine.modelling.checks import require_fit, require_width
 from persona_engine.modelling.differences import Doubles
 from persona_engine.modelling.gauss_newton import (
     COARSE,
@@ -23,7 +26,7 @@ from persona_engine.modelling.gauss_newton import (
     laplace_posteriors,
 )
 from persona_engine.modelling.logistic import pair_loss
-from persona_engine.types import Population, Posterior
+from persona_engine.types import Evidence, FloatArray, Population, Posterior
 
 KEPT = 512
 """Comparisons that a posterior keeps; older ones are folded into a Gaussian."""
@@ -37,6 +40,73 @@ StackedLogits = Callable[[Mapping[str, Doubles]], LogitsOf]
 _SHOTS = (0, 1, 4, 16)
 _QUERIES = 24
 _FOLDED = ("folded_precision", "folded_pull")
+
+
+class LatentUsersModel(RewardModel):
+    """Logits that depend smoothly on a user's latent variables: all of inference but two questions.
+
+    A plugin says what it keeps of comparisons (`state_of`) and how such states become logits
+    (`logits_of`); a user is then the Gaussian of Laplace's method in the whitened variables of
+    `LatentPrior`. Populations hold ``axes (D, R)``, whose rows are the features, and the prior as
+    ``prior_mean (K,)`` and ``prior_factor (K, J)``.
+
+    When to use it: where logits are not linear in what is latent. Inherit from `LinearLatentModel`
+    where they are: it is several times faster.
+    """
+
+    @abstractmethod
+    def state_of(self, population: Population, evidence: Evidence) -> State:
+        """Return what is kept of comparisons, one row each."""
+
+    @abstractmethod
+    def logits_of(self, population: Population) -> StackedLogits:
+        """Return what turns stacked states into logits."""
+
+    def infer(self, population: Population, evidence: Evidence) -> Posterior:
+        """Return the Gaussian over the user's latent variables after ``n >= 0`` comparisons.
+
+        Raises:
+            InvalidInputError: The features have another width than the population's.
+            FingerprintMismatchError: Another reward model fitted the population.
+        """
+        return self.infer_many(population, [evidence])[0]
+
+    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
+        """Return the posterior of many users, those with equally many comparisons together."""
+        for each in evidence:
+            self.check(population, each.chosen)
+        states = [self.state_of(population, each) for each in evidence]
+        return self._posteriors(population, states, [len(each) for each in evidence])
+
+    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
+        """Return the posterior after further comparisons, as `infer` on all of them gives it.
+
+        Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
+        the posterior when they were folded.
+        """
+        posterior.require(population)
+        self.check(population, evidence.chosen)
+        state = joined(posterior.state, self.state_of(population, evidence))
+        return self._posteriors(population, [state], [posterior.count + len(evidence)])[0]
+
+    def check(self, population: Population, features: FloatArray) -> None:
+        """Raise unless the population is this model's and the features fit it."""
+        require_fit(population, self.name)
+        require_width(features, len(population.arrays["axes"]))
+
+    def _posteriors(
+        self, population: Population, states: Sequence[State], counts: Sequence[int]
+    ) -> list[Posterior]:
+        prior, logits_of = stored_prior(population), self.logits_of(population)
+        return posteriors_of_states(population, prior, logits_of, states, counts)
+
+
+def stored_prior(population: Population) -> LatentPrior:
+    """Return what a population says of a user who has not answered anything."""
+    arrays = population.arrays
+    return LatentPrior(
+        arrays["prior_mean"].astype(np.float64), arrays["prior_factor"].astype(np.float64)
+    )
 
 
 def joined(old: State, new: State) -> dict[str, NDArray[Any]]:

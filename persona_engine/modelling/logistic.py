@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,20 @@ def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return σ(logits) without overflow."""
     half: NDArray[np.floating] = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return half
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return the softmax over the last axis, without overflow; of nothing it is nothing.
+
+    Examples:
+        >>> softmax(np.array([1000.0, 1000.0])).tolist()
+        [0.5, 0.5]
+    """
+    if not logits.shape[-1]:
+        return logits
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    share: NDArray[Any] = raised / raised.sum(-1, keepdims=True)
+    return share
 
 
 def pair_loss(logits: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.floating]:

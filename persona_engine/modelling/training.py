@@ -13,6 +13,7 @@ from persona_engine.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.optim import AdamW
 
 Tensors = Mapping[str, "Tensor"]
 Loss = Callable[[Tensors, IntArray], "Tensor"]
@@ -111,12 +112,7 @@ def train(
         name: torch.tensor(np.asarray(value, np.float32), requires_grad=True)
         for name, value in start.items()
     }
-    rates = schedule.rates or {}
-    groups = [
-        {"params": [value], "lr": schedule.learning_rate * rates.get(name, 1.0)}
-        for name, value in tensors.items()
-    ]
-    optimiser = torch.optim.AdamW(groups, weight_decay=schedule.decay)
+    optimiser = _optimiser(tensors, schedule)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps)
     batches = _Batches(items, schedule.batch, rng)
     best = _Best(tensors, held_out_loss)
@@ -132,6 +128,17 @@ def train(
             if best.look(step) > schedule.patience:
                 break
     return best.trained(step)
+
+
+def _optimiser(tensors: Tensors, schedule: Schedule) -> AdamW:
+    import torch
+
+    rates = schedule.rates or {}
+    groups = [
+        {"params": [value], "lr": schedule.learning_rate * rates.get(name, 1.0)}
+        for name, value in tensors.items()
+    ]
+    return torch.optim.AdamW(groups, weight_decay=schedule.decay)
 
 
 class _Batches:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from persona_attributes.prior import Prior, Solve
-from persona_engine.modelling import Schedule, pair_loss, train
+from persona_engine.modelling import (
+    Schedule,
+    pair_loss,
+    softmax,
+    train,
+)
 from persona_engine.types import Arrays, Evidence, FloatArray
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ def attention(state: Arrays, prompt: FloatArray | None, rows: int) -> FloatArray
     read = np.column_stack(
         [(asked - state["gate_centre"]) @ state["gate_axes"], np.ones(rows, np.float32)]
     )
-    share = _softmax(read @ state["gate_weights"]) / state["gate_mean"]
+    share = softmax(read @ state["gate_weights"]) / state["gate_mean"]
     share = np.where(np.any(asked, axis=1, keepdims=True), share, 1.0)
     gates: FloatArray = np.column_stack([np.ones(rows), share]).astype(np.float32)
     return gates
@@ -84,7 +89,7 @@ def fit_attention(
         held_out_loss=lambda at: float(batch.only(judged).loss(at, np.arange(int(judged.sum())))),
     )
     weights = trained.parameters["weights"]
-    state |= {"gate_weights": weights, "gate_mean": _softmax(read @ weights).mean(0)}
+    state |= {"gate_weights": weights, "gate_mean": softmax(read @ weights).mean(0)}
     state = {name: np.ascontiguousarray(value, np.float32) for name, value in state.items()}
     return state if _helps(state, later, parts, owner, judged) else {}
 
@@ -155,9 +160,3 @@ def _helps(
     gains = np.bincount(user, gain) / np.bincount(user)
     error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
     return float(gains.mean()) > max(2.0 * error, _LEAST_GAIN)
-
-
-def _softmax(logits: FloatArray) -> FloatArray:
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    share: FloatArray = shifted / shifted.sum(-1, keepdims=True)
-    return share

@@ -12,7 +12,13 @@ from persona_attributes.gate import attention
 from persona_attributes.training import fit_population
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, no_progress
-from persona_engine.modelling import LinearLatentModel, require_fit, require_width
+from persona_engine.modelling import (
+    LinearLatentModel,
+    require_at_least,
+    require_fit,
+    require_share,
+    require_width,
+)
 from persona_engine.types import (
     Context,
     Evidence,
@@ -74,10 +80,8 @@ class Attributes(LinearLatentModel):
     def __init__(self, *, unnamed: int = 16, folds: int = 3, keep: float = 0.999) -> None:
         if not 1 <= unnamed <= 64:
             raise InvalidInputError(f"unnamed is {unnamed}, expected 1 to 64")
-        if folds < 2:
-            raise InvalidInputError(f"folds is {folds}, expected at least 2")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_at_least(2, folds=folds)
+        require_share(keep=keep)
         self._unnamed = unnamed
         self._folds = folds
         self._keep = keep

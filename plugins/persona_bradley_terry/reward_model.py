@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, no_progress
 from persona_engine.modelling import (
     choose_ridge,
@@ -14,7 +13,9 @@ from persona_engine.modelling import (
     folds_of_users,
     laplace_covariance,
     principal_differences,
+    require_at_least,
     require_fit,
+    require_share,
     require_width,
 )
 from persona_engine.types import (
@@ -65,10 +66,8 @@ class BradleyTerry(RewardModel):
     personal = False
 
     def __init__(self, *, folds: int = 5, keep: float = 0.999) -> None:
-        if folds < 2:
-            raise InvalidInputError(f"folds is {folds}, expected at least 2")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_at_least(2, folds=folds)
+        require_share(keep=keep)
         self._folds = folds
         self._keep = keep
 

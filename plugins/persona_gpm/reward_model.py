@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.modelling import Doubles, require_fit, require_width
-from persona_engine.modelling.gauss_newton import LatentPrior, LogitsOf
-from persona_engine.modelling.latent_users import joined, posteriors_of_states
+from persona_engine.interfaces import Progress, no_progress
+from persona_engine.modelling import Doubles, require_share
+from persona_engine.modelling.gauss_newton import LatentPrior
+from persona_engine.modelling.latent_users import (
+    LatentUsersModel,
+    StackedLogits,
+    stored_prior,
+)
 from persona_engine.modelling.table import Inputs, Table, table_of
 from persona_engine.types import (
     Context,
@@ -31,7 +35,7 @@ TAU = 0.1
 """The paper's temperature: ``P(a ≻ b) = σ(s(a ≻ b) / τ)``."""
 
 
-class Gpm(RewardModel):
+class Gpm(LatentUsersModel):
     """Preferences that may go round in circles: ``P(a ≻ b) = σ(⟨R v_a, v_b⟩ / τ)``.
 
     The general preference model (Zhang et al. 2024, arXiv:2410.02197) embeds each reply as ``v`` in
@@ -84,8 +88,7 @@ class Gpm(RewardModel):
     ) -> None:
         if not blocks or not all(1 <= each <= 16 for each in blocks):
             raise InvalidInputError(f"blocks is {blocks}, expected numbers from 1 to 16")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_share(keep=keep)
         self.personal = personal
         self._blocks = tuple(blocks)
         self._keep = keep
@@ -129,32 +132,18 @@ class Gpm(RewardModel):
             },
         )
 
-    def infer(self, population: Population, evidence: Evidence) -> Posterior:
-        """Return the Gaussian over the user's plane weights, whitened by the prior.
+    def state_of(self, population: Population, evidence: Evidence) -> dict[str, NDArray[Any]]:
+        """Return each plane's part of each comparison's logit, ``(n, K)``."""
+        a, b = (_embedded(population, each) for each in (evidence.chosen, evidence.rejected))
+        return {
+            "rows": _rows(population, a, b, evidence.prompt),
+            "weight": np.array(evidence.weight, np.float64),
+            "target": np.array(evidence.target, np.float64),
+        }
 
-        Raises:
-            InvalidInputError: The features have another width than the population's.
-            FingerprintMismatchError: Another reward model fitted the population.
-        """
-        return self.infer_many(population, [evidence])[0]
-
-    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
-        """Return the posterior of many users, those with equally many comparisons together."""
-        for each in evidence:
-            self._check(population, each.chosen)
-        states = [_state(population, each) for each in evidence]
-        return _posteriors(population, states, [len(each) for each in evidence])
-
-    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
-        """Return the posterior after further comparisons, as `infer` on all of them gives it.
-
-        Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
-        the posterior when they were folded.
-        """
-        posterior.require(population)
-        self._check(population, evidence.chosen)
-        state = joined(posterior.state, _state(population, evidence))
-        return _posteriors(population, [state], [posterior.count + len(evidence)])[0]
+    def logits_of(self, population: Population) -> StackedLogits:
+        """Return the logits of planes' parts: they are linear in the user's weights."""
+        return lambda stacked: linear(stacked["rows"])
 
     def score(
         self,
@@ -170,7 +159,7 @@ class Gpm(RewardModel):
         """
         for posterior in posteriors:
             posterior.require(population)
-        self._check(population, responses)
+        self.check(population, responses)
         usual = population.arrays["reference"]
         rows = _rows(population, _embedded(population, responses), usual, _prompt(context))
         parts = [_weighed(population, posterior, rows) for posterior in posteriors]
@@ -191,8 +180,8 @@ class Gpm(RewardModel):
     ) -> Score:
         """Return the log-odds that ``a`` is preferred to ``b`` and their spread, ``(B,)``."""
         posterior.require(population)
-        self._check(population, a)
-        self._check(population, b)
+        self.check(population, a)
+        self.check(population, b)
         rows = _rows(
             population, _embedded(population, a), _embedded(population, b), _prompt(context)
         )
@@ -201,14 +190,10 @@ class Gpm(RewardModel):
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return the user's plane weights ``(K,)``, each times how much its plane moves logits."""
         posterior.require(population)
-        prior = _prior(population)
+        prior = stored_prior(population)
         weights = prior.latent(posterior.mean.astype(np.float64)[None])[0]
         embedding: FloatArray = (weights * population.arrays["importance"]).astype(np.float32)
         return embedding
-
-    def _check(self, population: Population, features: FloatArray) -> None:
-        require_fit(population, self.name)
-        require_width(features, len(population.arrays["axes"]))
 
 
 def _arrays(
@@ -234,13 +219,6 @@ def _arrays(
     return {key: np.ascontiguousarray(value, np.float32) for key, value in arrays.items()}
 
 
-def _prior(population: Population) -> LatentPrior:
-    arrays = population.arrays
-    return LatentPrior(
-        arrays["prior_mean"].astype(np.float64), arrays["prior_factor"].astype(np.float64)
-    )
-
-
 def _embedded(population: Population, responses: FloatArray) -> NDArray[Any]:
     """Return preference embeddings ``(B, 2K)``."""
     arrays = population.arrays
@@ -261,27 +239,9 @@ def _rows(
     return rows
 
 
-def _state(population: Population, evidence: Evidence) -> dict[str, NDArray[Any]]:
-    a, b = (_embedded(population, each) for each in (evidence.chosen, evidence.rejected))
-    return {
-        "rows": _rows(population, a, b, evidence.prompt),
-        "weight": np.array(evidence.weight, np.float64),
-        "target": np.array(evidence.target, np.float64),
-    }
-
-
-def _posteriors(
-    population: Population, states: Sequence[Mapping[str, NDArray[Any]]], counts: Sequence[int]
-) -> list[Posterior]:
-    def logits_of(stacked: Mapping[str, Doubles]) -> LogitsOf:
-        return linear(stacked["rows"])
-
-    return posteriors_of_states(population, _prior(population), logits_of, states, counts)
-
-
 def _weighed(population: Population, posterior: Posterior, rows: Doubles) -> Score:
     """Return logits ``(B,)`` of the planes' parts ``(B, K)`` under a user's weights."""
-    prior = _prior(population)
+    prior = stored_prior(population)
     mean = rows @ prior.latent(posterior.mean.astype(np.float64)[None])[0]
     turned = rows @ prior.factor
     variance = ((turned @ posterior.covariance.astype(np.float64)) * turned).sum(-1)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from persona_engine.modelling import softmax
 from persona_engine.types import FloatArray
 
 Parameters = Mapping[str, FloatArray]
@@ -55,7 +56,7 @@ def read_context(
         keys.append(key)
         values.append(value)
         logits = query @ key.transpose(0, 2, 1) * query.shape[-1] ** -0.5 + bias  # (H, C, C)
-        hidden = _rest_of_layer(parameters, layer, hidden, _softmax(logits) @ value)
+        hidden = _rest_of_layer(parameters, layer, hidden, softmax(logits) @ value)
     return Context(tuple(keys), tuple(values), bias.astype(np.float32))
 
 
@@ -83,10 +84,10 @@ def predict(
         scale = query.shape[-1] ** -0.5
         seen = query @ context.keys[layer].transpose(0, 2, 1) * scale + context.bias  # (H, T, C)
         if not sees_itself:
-            attended = _softmax(seen) @ context.values[layer]
+            attended = softmax(seen) @ context.values[layer]
         else:
             own = (query * key).sum(-1, keepdims=True) * scale  # (H, T, 1)
-            share = _softmax(np.concatenate([seen, own], axis=-1))
+            share = softmax(np.concatenate([seen, own], axis=-1))
             attended = share[..., :-1] @ context.values[layer] + share[..., -1:] * value
         hidden = _rest_of_layer(parameters, layer, hidden, attended)
     hidden = np.maximum(_linear(parameters, "head.0", hidden), 0.0)
@@ -142,14 +143,6 @@ def _normalise(parameters: Parameters, name: str, hidden: FloatArray) -> FloatAr
     variance = np.square(centred).mean(-1, keepdims=True)
     scaled = centred / np.sqrt(variance + np.float32(_EPSILON))
     result: FloatArray = scaled * parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
-    return result
-
-
-def _softmax(logits: FloatArray) -> FloatArray:
-    if not logits.shape[-1]:
-        return logits
-    raised = np.exp(logits - logits.max(-1, keepdims=True))
-    result: FloatArray = raised / raised.sum(-1, keepdims=True)
     return result
 
 

@@ -8,7 +8,13 @@ import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.modelling import Schedule, require_fit, require_width, sigmoid
+from persona_engine.modelling import (
+    Schedule,
+    require_fit,
+    require_share,
+    require_width,
+    sigmoid,
+)
 from persona_engine.types import (
     Context,
     Evidence,
@@ -89,8 +95,7 @@ class GroupPreferenceOptimisation(RewardModel):
                 f"layers is {layers} and directions {directions}, expected at least 1, and at most "
                 f"{width // 2 - 2} directions for a width of {width}"
             )
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_share(keep=keep)
         self._architecture = Architecture(width, layers, heads, directions)
         self._schedule = Schedule(
             steps,

@@ -8,7 +8,11 @@ import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, no_progress
-from persona_engine.modelling import LinearLatentModel
+from persona_engine.modelling import (
+    LinearLatentModel,
+    require_at_least,
+    require_share,
+)
 from persona_engine.types import (
     Context,
     Evidence,
@@ -79,10 +83,8 @@ class Hierarchical(LinearLatentModel):
     def __init__(self, *, max_rank: int = 16, folds: int = 3, keep: float = 0.999) -> None:
         if not 0 <= max_rank <= 16:
             raise InvalidInputError(f"max_rank is {max_rank}, expected 0 to 16")
-        if folds < 2:
-            raise InvalidInputError(f"folds is {folds}, expected at least 2")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_at_least(2, folds=folds)
+        require_share(keep=keep)
         self._max_rank = max_rank
         self._folds = folds
         self._keep = keep

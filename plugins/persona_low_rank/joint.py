@@ -13,7 +13,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.modelling import Differences, Doubles, minimise, pair_loss, residual
+from persona_engine.modelling import (
+    Differences,
+    Doubles,
+    minimise,
+    pair_loss,
+    residual,
+    softmax,
+)
 from persona_engine.types import FloatArray
 
 Rows = NDArray[np.int64]
@@ -99,13 +106,6 @@ class Softmax:
         mean = np.einsum("um,um->u", coefficients, gradient)
         turned: Doubles = coefficients * (gradient - mean[:, None])
         return turned
-
-
-def softmax(logits: Doubles) -> Doubles:
-    """Return the softmax over the last axis, without overflow."""
-    weights = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: Doubles = weights / weights.sum(-1, keepdims=True)
-    return shares
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from persona_engine.modelling import (
     fit_ridge,
     folds_of_users,
     principal_differences,
+    require_at_least,
     require_fit,
+    require_share,
     require_width,
 )
 from persona_engine.types import (
@@ -81,10 +83,8 @@ class Lore(RewardModel):
     def __init__(self, *, bases: int | None = None, folds: int = 3, keep: float = 0.999) -> None:
         if bases is not None and not 2 <= bases <= 64:
             raise InvalidInputError(f"bases is {bases}, expected 2 to 64 or None")
-        if folds < 2:
-            raise InvalidInputError(f"folds is {folds}, expected at least 2")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_at_least(2, folds=folds)
+        require_share(keep=keep)
         self._bases = BASES if bases is None else (bases,)
         self._folds = folds
         self._keep = keep

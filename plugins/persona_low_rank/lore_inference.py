@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_engine.modelling import Doubles, residual, sigmoid
+from persona_engine.modelling import (
+    Doubles,
+    residual,
+    sigmoid,
+    softmax,
+)
 from persona_engine.types import Arrays, Evidence, FloatArray, Population, Posterior
-from persona_low_rank.joint import softmax
 from persona_low_rank.simplex import Votes, modes, posteriors
 
 KEPT = 512

@@ -18,6 +18,8 @@ from persona_engine.modelling import (
     fit_ridge,
     folds_of_users,
     principal_differences,
+    require_at_least,
+    require_share,
 )
 from persona_engine.types import Evidence, FloatArray, Population, Posterior, PreferenceData
 from persona_low_rank.geometry import metric_root, ordered, shared_factor
@@ -78,10 +80,8 @@ class Pref(LinearLatentModel):
     def __init__(self, *, rank: int = 16, folds: int = 3, keep: float = 0.999) -> None:
         if not 1 <= rank <= 64:
             raise InvalidInputError(f"rank is {rank}, expected 1 to 64")
-        if folds < 2:
-            raise InvalidInputError(f"folds is {folds}, expected at least 2")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_at_least(2, folds=folds)
+        require_share(keep=keep)
         self._rank = rank
         self._folds = folds
         self._keep = keep

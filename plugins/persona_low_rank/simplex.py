@@ -13,8 +13,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from persona_engine.modelling import Doubles, pair_loss, residual, sigmoid
-from persona_low_rank.joint import Rows, softmax
+from persona_engine.modelling import (
+    Doubles,
+    pair_loss,
+    residual,
+    sigmoid,
+    softmax,
+)
+from persona_low_rank.joint import Rows
 
 _TOLERANCE = 1e-6
 _MOST_STEPS = 200

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.modelling import (
-    Doubles,
-    head_log_likelihood,
-    mix_heads,
-    require_fit,
-    require_width,
-)
-from persona_engine.types import (
-    Context,
-    Evidence,
-    FloatArray,
-    Population,
-    Posterior,
-    PreferenceData,
-    Score,
-)
+from persona_engine.interfaces import Progress, no_progress
+from persona_engine.modelling import HeadMixtureModel, require_at_least, require_share
+from persona_engine.types import FloatArray, Population, PreferenceData, Score
 from persona_mixture.training import fit_population
 
 
-class Mixture(RewardModel):
+class Mixture(HeadMixtureModel):
     """Each user is of one of ``K`` groups; each group has a reward ``r_k(x) = w_k·(x - c)``.
 
     ``P(comparisons of u) = Σ_k π_k Π_i σ(r_k(a_i) - r_k(b_i))``, maximised over ``w`` and ``π`` by
@@ -58,6 +43,7 @@ class Mixture(RewardModel):
         InvalidInputError: A setting is out of range.
 
     Examples:
+        >>> from persona_engine.types import Evidence
         >>> rng = np.random.default_rng(0)
         >>> user = np.repeat(np.arange(60), 10)
         >>> a, b = rng.normal(size=(2, 600, 3)).astype(np.float32)
@@ -75,7 +61,6 @@ class Mixture(RewardModel):
     """
 
     name = "mixture"
-    multimodal = True
 
     def __init__(
         self,
@@ -87,8 +72,8 @@ class Mixture(RewardModel):
         folds: int = 3,
         keep: float = 0.999,
     ) -> None:
-        _require_at_least(2, folds=folds)
-        _require_at_least(
+        require_at_least(2, folds=folds)
+        require_at_least(
             1,
             components=1 if components is None else components,
             max_components=max_components,
@@ -96,8 +81,7 @@ class Mixture(RewardModel):
         )
         if assignment not in ("soft", "hard"):
             raise InvalidInputError(f"assignment is {assignment!r}, expected 'soft' or 'hard'")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_share(keep=keep)
         self._components = components
         self._max_components = max_components
         self._hard = assignment == "hard"
@@ -131,64 +115,6 @@ class Mixture(RewardModel):
             progress=progress,
         )
 
-    def infer(self, population: Population, evidence: Evidence) -> Posterior:
-        """Return the probabilities of the groups after ``n >= 0`` comparisons, exactly."""
-        return self.infer_many(population, [evidence])[0]
-
-    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
-        """Return the posterior of many users, as `infer` gives each."""
-        for each in evidence:
-            _check(population, each.chosen)
-        heads = population.arrays["heads"]
-        return [
-            _posterior(population, head_log_likelihood(heads, each), len(each)) for each in evidence
-        ]
-
-    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
-        """Return the posterior after further comparisons, exactly as `infer` on all of them."""
-        posterior.require(population)
-        _check(population, evidence.chosen)
-        likelihood = head_log_likelihood(population.arrays["heads"], evidence)
-        seen = posterior.state["log_likelihood"] + likelihood
-        return _posterior(population, seen, posterior.count + len(evidence))
-
-    def score(
-        self,
-        population: Population,
-        posteriors: Sequence[Posterior],
-        responses: FloatArray,
-        *,
-        context: Context | None = None,
-    ) -> Score:
-        """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
-
-        Zero is the population's mean response. The variance is the mixture's, from not knowing the
-        user's group, and that of the pooled weights, which every head stands on; what sets the
-        heads apart is taken as known.
-        """
-        for posterior in posteriors:
-            posterior.require(population)
-        _check(population, responses)
-        share = np.array([each.mean for each in posteriors], np.float32)
-        share = share.reshape(len(posteriors), len(population.arrays["prior"]))
-        return _mix(population, share, responses - population.arrays["centre"])
-
-    def logit(
-        self,
-        population: Population,
-        posterior: Posterior,
-        a: FloatArray,
-        b: FloatArray,
-        *,
-        context: Context | None = None,
-    ) -> Score:
-        """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
-        posterior.require(population)
-        _check(population, a)
-        _check(population, b)
-        score = _mix(population, posterior.mean[None], a - b)
-        return Score(score.mean[0], score.std[0])
-
     def group_scores(self, population: Population, responses: FloatArray) -> Score:
         """Return each group's rewards of responses ``(B, D)``, ``(K, B)``, without spread.
 
@@ -198,48 +124,9 @@ class Mixture(RewardModel):
         its own logits over the population's comparisons: the penalty shortens the head of a small
         group more, and it must not count less for that.
         """
-        _check(population, responses)
+        self._check(population, responses)
         heads = population.arrays["heads"] / np.maximum(
             np.linalg.norm(population.arrays["embedding"], axis=0), 1e-6
         )
         rewards = heads.T @ (responses - population.arrays["centre"]).T  # (K, B)
         return Score(rewards, np.zeros_like(rewards))
-
-    def embed(self, population: Population, posterior: Posterior) -> FloatArray:
-        """Return ``(K,)`` coordinates in which the cosine of two users is that of their logits."""
-        posterior.require(population)
-        embedding: FloatArray = population.arrays["embedding"] @ posterior.mean
-        return embedding
-
-
-def _posterior(population: Population, likelihood: Doubles, count: int) -> Posterior:
-    joint = np.log(population.arrays["prior"]) + likelihood
-    share = np.exp(joint - joint.max())
-    share /= share.sum()
-    return Posterior(
-        reward_model=population.reward_model,
-        population=population.version,
-        fingerprint=population.fingerprint,
-        mean=share.astype(np.float32),
-        covariance=(np.diag(share) - np.outer(share, share)).astype(np.float32),
-        count=count,
-        state={"log_likelihood": likelihood},
-    )
-
-
-def _mix(population: Population, share: FloatArray, features: FloatArray) -> Score:
-    """Return rewards ``(U, B)`` of centred or differenced features, for shares ``(U, K)``."""
-    shared = features @ population.arrays["shared_factor"]  # (B, R)
-    variance = np.einsum("br,br->b", shared, shared)
-    return mix_heads(share, features @ population.arrays["heads"], variance)
-
-
-def _check(population: Population, features: FloatArray) -> None:
-    require_fit(population, Mixture.name)
-    require_width(features, len(population.arrays["heads"]))
-
-
-def _require_at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise InvalidInputError(f"{name} is {value}, expected at least {least}")

@@ -41,13 +41,6 @@ def places_of(points: NDArray[np.floating], prototypes: NDArray[np.floating]) ->
     return Places(np.square(x).sum(-1), inner, p @ np.swapaxes(p, -1, -2))
 
 
-def softmax(logits: Doubles) -> Doubles:
-    """Return the weights of logits ``(…, K)``."""
-    raised = np.exp(logits - logits.max(-1, keepdims=True))
-    weights: Doubles = raised / raised.sum(-1, keepdims=True)
-    return weights
-
-
 def reward(metric: Metric, scale: float, places: Places, w: Doubles) -> tuple[Doubles, Doubles]:
     """Return rewards ``(…,)`` under weights ``w (…, K)``, and their gradient by ``w``, ``(…, K)``.
 

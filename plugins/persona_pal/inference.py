@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.modelling import Doubles
-from persona_engine.modelling.gauss_newton import LatentPrior, LogitsOf
-from persona_engine.modelling.latent_users import State, posteriors_of_states
+from persona_engine.modelling import (
+    Doubles,
+    softmax,
+)
+from persona_engine.modelling.gauss_newton import LogitsOf
+from persona_engine.modelling.latent_users import StackedLogits, stored_prior
 from persona_engine.types import Evidence, FloatArray, Population, Posterior, Score
-from persona_pal.geometry import Places, by_logits, places_of, reward, softmax
+from persona_pal.geometry import Places, by_logits, places_of, reward
 from persona_pal.network import network
 from persona_pal.people import Space
 
@@ -21,14 +24,6 @@ def space_of(population: Population) -> Space:
     """Return the population's preference space."""
     scale = float(population.arrays["scale"][0])
     return Space(population.meta["metric"], population.arrays, scale)
-
-
-def prior_of(population: Population) -> LatentPrior:
-    """Return what is believed of a user who has not answered anything."""
-    arrays = population.arrays
-    return LatentPrior(
-        arrays["prior_mean"].astype(np.float64), arrays["prior_factor"].astype(np.float64)
-    )
 
 
 def points_of(population: Population, responses: FloatArray) -> NDArray[np.floating]:
@@ -68,19 +63,17 @@ def state_of(population: Population, evidence: Evidence) -> dict[str, NDArray[An
     return state
 
 
-def posteriors_of(
-    population: Population, states: Sequence[State], counts: Sequence[int]
-) -> list[Posterior]:
-    """Return the posteriors of users with these comparisons."""
-    space, prior = space_of(population), prior_of(population)
+def logits_of(population: Population) -> StackedLogits:
+    """Return what turns stacked states into logits."""
+    space = space_of(population)
     p = population.arrays["prototypes"].astype(np.float64)
 
-    def logits_of(stacked: Mapping[str, Doubles]) -> LogitsOf:
+    def logits(stacked: Mapping[str, Doubles]) -> LogitsOf:
         square, inner, gram = stacked["square"], stacked["inner"], stacked.get("gram", p @ p.T)
         chosen, rejected = (Places(square[:, :, n], inner[:, :, n], gram) for n in (0, 1))
         return space.logits_of(chosen, rejected)
 
-    return posteriors_of_states(population, prior, logits_of, states, counts)
+    return logits
 
 
 def rewards(
@@ -90,7 +83,7 @@ def rewards(
     prompt: FloatArray | None,
 ) -> tuple[Doubles, Doubles]:
     """Return rewards ``(U, B)`` and their gradients by ``z``, ``(U, B, k)``."""
-    prior, space = prior_of(population), space_of(population)
+    prior, space = stored_prior(population), space_of(population)
     z = _means(people, prior.factor.shape[1])
     w = softmax(prior.latent(z))[:, None]  # (U, 1, K)
     places = places_of(points_of(population, responses), prototypes_of(population, prompt))
@@ -112,7 +105,7 @@ def score_of(mean: Doubles, std: Doubles) -> Score:
 
 def ideal_point(population: Population, posterior: Posterior) -> FloatArray:
     """Return the user's ideal point ``(d,)``, for the mean prompt."""
-    prior = prior_of(population)
+    prior = stored_prior(population)
     w = softmax(prior.latent(_means([posterior], prior.factor.shape[1])))
     point: FloatArray = (w @ population.arrays["prototypes"])[0].astype(np.float32)
     return point

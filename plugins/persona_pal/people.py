@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.modelling import Doubles
+from persona_engine.modelling import (
+    Doubles,
+    softmax,
+)
 from persona_engine.modelling.gauss_newton import (
     Answers,
     LatentPrior,
@@ -18,7 +21,7 @@ from persona_engine.modelling.gauss_newton import (
     rows_of_users,
 )
 from persona_engine.modelling.table import Table
-from persona_pal.geometry import Metric, Places, by_logits, places_of, reward, softmax
+from persona_pal.geometry import Metric, Places, by_logits, places_of, reward
 from persona_pal.network import network
 
 _MOST = 32

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.interfaces import Progress, RewardModel, no_progress
-from persona_engine.modelling import require_fit, require_width
-from persona_engine.modelling.latent_users import joined
+from persona_engine.interfaces import Progress, no_progress
+from persona_engine.modelling import require_share
+from persona_engine.modelling.latent_users import LatentUsersModel, StackedLogits, State
 from persona_engine.modelling.table import table_of
 from persona_engine.types import (
     Context,
@@ -25,7 +25,7 @@ from persona_engine.types import (
 from persona_pal.geometry import Metric
 from persona_pal.inference import (
     ideal_point,
-    posteriors_of,
+    logits_of,
     rewards,
     score_of,
     spread,
@@ -38,7 +38,7 @@ from persona_pal.training import Design
 Variant = Literal["A", "B"]
 
 
-class Pal(RewardModel):
+class Pal(LatentUsersModel):
     """Ideal points: ``r_u(x) = -s·‖f(x) - u‖`` with ``u = Σ_k softmax(v_u)_k p_k``.
 
     PAL (Chen et al. 2024, arXiv:2406.08469): a projector ``f`` into a preference space, ``K``
@@ -101,8 +101,7 @@ class Pal(RewardModel):
             raise InvalidInputError(f"prototypes is {prototypes}, expected numbers from 1 to 16")
         if width < 1 or any(each < 1 for each in hidden):
             raise InvalidInputError(f"width is {width} and hidden {hidden}, expected at least 1")
-        if not 0.0 < keep <= 1.0:
-            raise InvalidInputError(f"keep is {keep}, expected a share in (0, 1]")
+        require_share(keep=keep)
         self.reads = frozenset({"prompt"}) if variant == "B" else frozenset()
         self._design = Design(metric, 1, width, tuple(hidden))
         self._prototypes = tuple(prototypes)
@@ -160,32 +159,13 @@ class Pal(RewardModel):
             },
         )
 
-    def infer(self, population: Population, evidence: Evidence) -> Posterior:
-        """Return the Gaussian over the user's softmax logits, whitened by the prior.
+    def state_of(self, population: Population, evidence: Evidence) -> State:
+        """Return where each comparison's responses lie among the prototypes."""
+        return state_of(population, evidence)
 
-        Raises:
-            InvalidInputError: The features have another width than the population's.
-            FingerprintMismatchError: Another reward model fitted the population.
-        """
-        return self.infer_many(population, [evidence])[0]
-
-    def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
-        """Return the posterior of many users, those with equally many comparisons together."""
-        for each in evidence:
-            self._check(population, each.chosen)
-        states = [state_of(population, each) for each in evidence]
-        return posteriors_of(population, states, [len(each) for each in evidence])
-
-    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
-        """Return the posterior after further comparisons, as `infer` on all of them gives it.
-
-        Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
-        the posterior when they were folded.
-        """
-        posterior.require(population)
-        self._check(population, evidence.chosen)
-        state = joined(posterior.state, state_of(population, evidence))
-        return posteriors_of(population, [state], [posterior.count + len(evidence)])[0]
+    def logits_of(self, population: Population) -> StackedLogits:
+        """Return the logits of such places as functions of the user's softmax logits."""
+        return logits_of(population)
 
     def score(
         self,
@@ -198,7 +178,7 @@ class Pal(RewardModel):
         """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``."""
         for posterior in posteriors:
             posterior.require(population)
-        self._check(population, responses)
+        self.check(population, responses)
         if not posteriors:
             nothing = np.zeros((0, len(responses)), np.float32)
             return Score(nothing, nothing)
@@ -217,8 +197,8 @@ class Pal(RewardModel):
     ) -> Score:
         """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
         posterior.require(population)
-        self._check(population, a)
-        self._check(population, b)
+        self.check(population, a)
+        self.check(population, b)
         prompt = _prompts(context, len(a))
         (better, up), (worse, down) = (
             rewards(population, [posterior], each, prompt) for each in (a, b)
@@ -229,10 +209,6 @@ class Pal(RewardModel):
         """Return the user's ideal point ``(d,)``, for the mean prompt."""
         posterior.require(population)
         return ideal_point(population, posterior)
-
-    def _check(self, population: Population, features: FloatArray) -> None:
-        require_fit(population, self.name)
-        require_width(features, len(population.arrays["axes"]))
 
 
 def _prompts(context: Context | None, rows: int) -> FloatArray | None:

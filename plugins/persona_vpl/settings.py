@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from persona_engine.errors import InvalidInputError
+from persona_engine.modelling import require_share
 
 Aggregation = Literal["product", "mean"]
 Decoder = Literal["modulated", "concatenated"]
@@ -56,8 +57,7 @@ class Settings:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise InvalidInputError(f"{name} is {value}, expected {least} to {most}")
-        if not 0.0 < self.keep <= 1.0:
-            raise InvalidInputError(f"keep is {self.keep}, expected a share in (0, 1]")
+        require_share(keep=self.keep)
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

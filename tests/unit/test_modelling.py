@@ -65,10 +65,9 @@ def test_a_tie_is_half_a_preference_each_way(fitted) -> None:
     np.testing.assert_allclose(posterior.covariance, other.covariance, atol=1e-4)
 
 
-def test_ties_bring_rewards_of_one_person_together(fitted) -> None:
-    model, population = fitted
-    if not model.personal:
-        pytest.skip("everybody is the same to a pooled model")
+def test_ties_bring_rewards_of_one_person_together() -> None:
+    model = Hierarchical()
+    population = model.fit(comparisons(0), rng=np.random.default_rng(0))
     evidence = comparisons(1).evidence(0)
     tie = Evidence(evidence.chosen, evidence.rejected, target=np.full(len(evidence), 0.5, "f4"))
     said = model.logit(

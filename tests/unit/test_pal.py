@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from persona_engine.errors import FingerprintMismatchError, InvalidInputError
+from persona_engine.modelling import softmax
 from persona_engine.modelling.latent_users import KEPT
 from persona_engine.testing import reward_model_checks
 from persona_engine.types import Context, Evidence, PreferenceData
 from persona_pal import Pal
-from persona_pal.geometry import by_logits, places_of, reward, softmax
+from persona_pal.geometry import by_logits, places_of, reward
 from persona_pal.network import network
 
 OFFICIAL = json.loads((Path(__file__).parent / "pal_official.json").read_text())
