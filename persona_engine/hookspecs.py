@@ -16,7 +16,10 @@ from persona_engine.interfaces import (
     Decoder,
     Encoder,
     Generator,
+    InstructionMiner,
     InstructionSelector,
+    InstructionVerifier,
+    PrincipleInducer,
     RewardModel,
 )
 
@@ -71,5 +74,35 @@ def persona_instruction_selectors() -> Mapping[str, Callable[..., InstructionSel
 
     Called once, when an engine starts. The factory is called with the plugin's settings and
     returns an `InstructionSelector`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_instruction_verifiers() -> Mapping[str, Callable[..., InstructionVerifier]]:
+    """Register verifiers, which judge whether replies keep instructions.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns an `InstructionVerifier`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_instruction_miners() -> Mapping[str, Callable[..., InstructionMiner]]:
+    """Register miners, which read wishes and reactions from conversations.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns an `InstructionMiner`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_principle_inducers() -> Mapping[str, Callable[..., PrincipleInducer]]:
+    """Register inducers, which find rules that explain a person's choices.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns a `PrincipleInducer`.
     """
     raise AssertionError("a hook specification is never called")

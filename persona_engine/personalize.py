@@ -15,7 +15,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.instructions import AppliedInstructions, apply_instructions, in_force
 from persona_engine.instructions.render import last_user_turn
-from persona_engine.interfaces import Decoder, Generator, InstructionSelector
+from persona_engine.interfaces import Decoder, Generator, InstructionSelector, LanguageTools
 from persona_engine.learning import Learner
 from persona_engine.onboarding import in_words
 from persona_engine.ranking import as_given, rank_candidates
@@ -72,6 +72,7 @@ class Personalizer:
         selector: Judges which instructions apply.
         decoder: Produces the reply.
         attributes: What tastes are said in.
+        tools: What methods that read words may ask, by tenant.
         count_tokens: Length of a text in the model's tokens.
         budget: Most tokens that instructions may take.
         clock: Against which times of validity are held.
@@ -86,6 +87,7 @@ class Personalizer:
         selector: Callable[[], InstructionSelector],
         decoder: Callable[[], Decoder],
         attributes: Callable[[], Attributes],
+        tools: Callable[[str], LanguageTools],
         count_tokens: Callable[[str], int],
         budget: int,
         clock: Clock,
@@ -96,6 +98,7 @@ class Personalizer:
         self._selector = selector
         self._decoder = decoder
         self._attributes = attributes
+        self._tools = tools
         self._count_tokens = count_tokens
         self._budget = budget
         self._clock = clock
@@ -210,6 +213,7 @@ class Personalizer:
                 selector=self._selector(),
                 request=request,
                 embeddings=embeddings,
+                tools=self._tools(scope.tenant),
                 now=now,
                 budget=self._budget,
                 count_tokens=self._count_tokens,

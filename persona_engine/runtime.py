@@ -13,7 +13,7 @@ from persona_engine.attributes import Attributes
 from persona_engine.config import GENERATOR_FEATURES, EngineConfig
 from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
-from persona_engine.features import FeatureCache
+from persona_engine.features import FeatureCache, Text
 from persona_engine.index import Kind, VectorCache
 from persona_engine.interfaces import (
     AsksLanguageModel,
@@ -21,6 +21,7 @@ from persona_engine.interfaces import (
     Encoder,
     Generator,
     InstructionSelector,
+    LanguageTools,
     Progress,
     RewardModel,
 )
@@ -149,6 +150,7 @@ class Runtime:
                 selector=lambda: self.selector,
                 decoder=lambda: self.decoder,
                 attributes=lambda: self.attributes,
+                tools=self.language_tools,
                 count_tokens=self.count_tokens,
                 budget=self.config.instruction_budget,
                 clock=self.clock,
@@ -161,6 +163,14 @@ class Runtime:
         model = self.plugins.create("reward_model", name, **self._settings(name))
         ask = self._context().log_likelihood
         return model.asking(ask) if ask and isinstance(model, AsksLanguageModel) else model
+
+    def language_tools(self, tenant: str) -> LanguageTools:
+        """Return what methods that read words may ask, for one tenant's texts."""
+
+        def embed(texts: Sequence[str]) -> FloatArray:
+            return self.sentences.get(tenant, [Text(each) for each in texts], keep=False)
+
+        return LanguageTools(embed, self._context().log_likelihood)
 
     def _context(self) -> Context:
         """Return what models of texts may ask: the language model, where there is one."""

@@ -16,7 +16,7 @@ from persona_engine.instructions.render import (
     last_user_turn,
     render_instructions,
 )
-from persona_engine.interfaces import InstructionSelector
+from persona_engine.interfaces import InstructionSelector, LanguageTools
 from persona_engine.types import (
     Conversation,
     FloatArray,
@@ -50,6 +50,7 @@ def apply_instructions(
     selector: InstructionSelector,
     request: FloatArray,
     embeddings: FloatArray,
+    tools: LanguageTools,
     now: datetime,
     budget: int,
     count_tokens: CountTokens,
@@ -62,6 +63,7 @@ def apply_instructions(
         selector: Judges which apply.
         request: Sentence embedding of the request, ``(E,)``, unit length.
         embeddings: Sentence embeddings of the instructions, ``(I, E)``, unit length.
+        tools: What the selector may ask further.
         now: Against which times of validity are held.
         budget: Most tokens that may be added.
         count_tokens: Length of a text in the model's tokens.
@@ -80,7 +82,14 @@ def apply_instructions(
     live = [instructions[row] for row in rows]
     judged: tuple[SelectedInstruction, ...] = ()
     if live and last_user_turn(conversation) is not None:
-        judged = _judge(selector, conversation, live, request, np.asarray(embeddings)[rows])
+        judged = _judge(
+            selector,
+            conversation,
+            live,
+            request=request,
+            embeddings=np.asarray(embeddings)[rows],
+            tools=tools,
+        )
     elif live:
         judged = tuple(_left_out(each, "there is no user turn to place it at") for each in live)
     rendering = render_instructions(
@@ -114,11 +123,15 @@ def _judge(
     selector: InstructionSelector,
     conversation: Conversation,
     live: Sequence[Instruction],
+    *,
     request: FloatArray,
     embeddings: FloatArray,
+    tools: LanguageTools,
 ) -> tuple[SelectedInstruction, ...]:
     """Ask the selector and hold it to its contract."""
-    judged = selector.select(conversation, live, request=request, embeddings=embeddings)
+    judged = selector.select(
+        conversation, live, request=request, embeddings=embeddings, tools=tools
+    )
     if sorted(each.instruction.id for each in judged) != sorted(each.id for each in live):
         raise PluginError(
             f"selector {selector.name!r} judged {len(judged)} instructions, "

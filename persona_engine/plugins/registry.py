@@ -13,11 +13,23 @@ from persona_engine.interfaces import (
     Decoder,
     Encoder,
     Generator,
+    InstructionMiner,
     InstructionSelector,
+    InstructionVerifier,
+    PrincipleInducer,
     RewardModel,
 )
 
-PluginKind = Literal["reward_model", "encoder", "generator", "decoder", "instruction_selector"]
+PluginKind = Literal[
+    "reward_model",
+    "encoder",
+    "generator",
+    "decoder",
+    "instruction_selector",
+    "instruction_verifier",
+    "instruction_miner",
+    "principle_inducer",
+]
 PluginStatus = Literal["active", "blocked", "failed"]
 Factories = Mapping[tuple[PluginKind, str], Callable[..., Any]]
 
@@ -29,6 +41,9 @@ _INTERFACES: Mapping[PluginKind, type] = {
     "generator": Generator,
     "decoder": Decoder,
     "instruction_selector": InstructionSelector,
+    "instruction_verifier": InstructionVerifier,
+    "instruction_miner": InstructionMiner,
+    "principle_inducer": PrincipleInducer,
 }
 _ABSENT = object()
 
@@ -87,6 +102,18 @@ class Plugins:
     def create(
         self, kind: Literal["instruction_selector"], name: str, /, **settings: object
     ) -> InstructionSelector: ...
+    @overload
+    def create(
+        self, kind: Literal["instruction_verifier"], name: str, /, **settings: object
+    ) -> InstructionVerifier: ...
+    @overload
+    def create(
+        self, kind: Literal["instruction_miner"], name: str, /, **settings: object
+    ) -> InstructionMiner: ...
+    @overload
+    def create(
+        self, kind: Literal["principle_inducer"], name: str, /, **settings: object
+    ) -> PrincipleInducer: ...
     @overload
     def create(self, kind: PluginKind, name: str, /, **settings: object) -> object: ...
     def create(self, kind: PluginKind, name: str, /, **settings: object) -> object:

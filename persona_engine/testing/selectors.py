@@ -12,6 +12,7 @@ import numpy as np
 
 from persona_engine.interfaces import Encoder, InstructionSelector
 from persona_engine.testing.kit import BoundCheck, Check, bind, name_of, require, require_close
+from persona_engine.testing.language import language_tools
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
 
 SelectorFactory = Callable[[], InstructionSelector]
@@ -38,12 +39,12 @@ class SelectorSubject:
     def __init__(self, factory: SelectorFactory, encoder: Encoder | None = None) -> None:
         self.factory = factory
         self.conversation: Conversation = [{"role": "user", "content": _REQUEST}]
+        self.tools = language_tools(encoder)
         if encoder is None:
             self.request, self.embeddings = _known_cosines()
         else:
-            embeddings = encoder.encode([[]] * (1 + len(_TEXTS)), [_REQUEST, *_TEXTS])
-            unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-            self.request, self.embeddings = unit[0], unit[1:]
+            embeddings = self.tools.embed([_REQUEST, *_TEXTS])
+            self.request, self.embeddings = embeddings[0], embeddings[1:]
 
     @cached_property
     def selector(self) -> InstructionSelector:
@@ -66,6 +67,7 @@ class SelectorSubject:
             [self.instructions[n] for n in order],
             request=self.request,
             embeddings=self.embeddings[list(order)],
+            tools=self.tools,
         )
 
 

@@ -5,10 +5,6 @@ from persona_engine.types.chat import (
     Candidate,
     Comparison,
     Conversation,
-    Instruction,
-    InstructionKind,
-    InstructionSource,
-    InstructionStatus,
     Message,
     Personalization,
     Question,
@@ -16,10 +12,8 @@ from persona_engine.types.chat import (
     Reply,
     Role,
     Scope,
-    SelectedInstruction,
     Side,
     Step,
-    Strength,
     Trace,
 )
 from persona_engine.types.evidence import (
@@ -31,7 +25,25 @@ from persona_engine.types.evidence import (
     PreferenceData,
 )
 from persona_engine.types.generation import DecodingRequest, Generation, Sampling, StepResult
+from persona_engine.types.instruction import (
+    Check,
+    Instruction,
+    InstructionKind,
+    InstructionSource,
+    InstructionStatus,
+    SelectedInstruction,
+    Strength,
+    Verification,
+)
 from persona_engine.types.knowledge import Neighbour, Profile, Receipt, Taste
+from persona_engine.types.listening import (
+    FollowUpComparison,
+    Principle,
+    Reaction,
+    ReactionKind,
+    Signals,
+    Wish,
+)
 from persona_engine.types.preference import (
     Arrays,
     Context,
@@ -47,12 +59,14 @@ __all__ = [
     "Arrays",
     "AttributePairs",
     "Candidate",
+    "Check",
     "Comparison",
     "Context",
     "Conversation",
     "DecodingRequest",
     "Evidence",
     "FloatArray",
+    "FollowUpComparison",
     "Generation",
     "Instruction",
     "InstructionKind",
@@ -68,9 +82,12 @@ __all__ = [
     "Population",
     "Posterior",
     "PreferenceData",
+    "Principle",
     "Profile",
     "Question",
     "Ranking",
+    "Reaction",
+    "ReactionKind",
     "Receipt",
     "Reply",
     "Role",
@@ -79,9 +96,12 @@ __all__ = [
     "Score",
     "SelectedInstruction",
     "Side",
+    "Signals",
     "Step",
     "StepResult",
     "Strength",
     "Taste",
     "Trace",
+    "Verification",
+    "Wish",
 ]

@@ -1,4 +1,4 @@
-"""Values of a conversation: messages, questions, instructions, replies and their traces."""
+"""Values of a conversation: messages, questions, replies and their traces."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
+from persona_engine.types.instruction import Check, SelectedInstruction
+
 Role = Literal["system", "user", "assistant", "tool"]
 Side = Literal["a", "b"]
 Answer = Literal["a", "b", "tie"]
-InstructionStatus = Literal["active", "suggested", "superseded", "retracted", "expired"]
-InstructionSource = Literal["user", "induced", "operator"]
-InstructionKind = Literal["constraint", "preference", "fact", "format"]
-Strength = Literal["must", "prefer"]
 
 
 class Message(TypedDict):
@@ -76,56 +74,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
-    """A standing instruction: what the person said once and expects to hold.
-
-    Args:
-        id: Its name.
-        text: The person's words.
-        kind: What sort of wish it is.
-        strength: Whether it must hold or is preferred.
-        scope: When it applies, in words; empty for always.
-        source: Who said it.
-        trust: 0 to 1; operator and user words are 1.
-        status: Only ``active`` ones are applied.
-        created_at: When it was said.
-        valid_from: Applied from then on, or None.
-        valid_until: Applied before then, or None.
-        supersedes: The instruction that it replaced, or None.
-    """
-
-    id: str
-    text: str
-    created_at: datetime
-    kind: InstructionKind = "preference"
-    strength: Strength = "prefer"
-    scope: str = ""
-    source: InstructionSource = "user"
-    trust: float = 1.0
-    status: InstructionStatus = "active"
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    supersedes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SelectedInstruction:
-    """An instruction as the selector judged it for one conversation.
-
-    Args:
-        instruction: The instruction.
-        probability: That it applies now.
-        used: Whether it was placed in the prompt.
-        reason: Why it was used or left out, in words.
-    """
-
-    instruction: Instruction
-    probability: float
-    used: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """One reply that decoding considered.
 
@@ -135,6 +83,7 @@ class Candidate:
         spread: Standard deviation of that reward under the posterior; None if unscored.
         tokens: Its length.
         log_prob: Sum of its tokens' log-probabilities under the language model.
+        checks: Which of the instructions in use it keeps, of those that can be verified.
     """
 
     text: str
@@ -142,6 +91,7 @@ class Candidate:
     spread: float | None
     tokens: int
     log_prob: float | None = None
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

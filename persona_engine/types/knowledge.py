@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from persona_engine.types.chat import Instruction
+from persona_engine.types.instruction import Instruction
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 from persona_embedding_selector.calibration import Calibration, load_calibration, probabilities
 from persona_embedding_selector.features import general_features, topical_features
 from persona_engine.errors import ConfigError, FingerprintMismatchError, InvalidInputError
+from persona_engine.interfaces import LanguageTools
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
 
 
@@ -60,6 +61,7 @@ class EmbeddingSelector:
         *,
         request: FloatArray,
         embeddings: FloatArray,
+        tools: LanguageTools,
     ) -> tuple[SelectedInstruction, ...]:
         """Return every instruction with its probability, most probable first.
 
@@ -68,6 +70,7 @@ class EmbeddingSelector:
             instructions: The user's active instructions, ``I`` of them.
             request: Sentence embedding of the request, ``(E,)``, unit length.
             embeddings: Sentence embeddings of the instructions, ``(I, E)``, unit length.
+            tools: Not needed.
 
         Raises:
             InvalidInputError: The shapes disagree, or a value is not finite.

@@ -39,7 +39,7 @@ class WordEncoder(BigramEncoder):
 class CosineSelector:
     name = "cosine"
 
-    def select(self, conversation, instructions, *, request, embeddings):
+    def select(self, conversation, instructions, *, request, embeddings, tools):
         cosines = embeddings @ request if len(instructions) else []
         judged = [
             SelectedInstruction(each, float(max(cosine, 0.0)), bool(cosine > 0.3), "by cosine")
@@ -218,33 +218,43 @@ WRONG_DECODERS = {
 
 
 class LeavesOut(CosineSelector):
-    def select(self, conversation, instructions, *, request, embeddings):
-        right = super().select(conversation, instructions, request=request, embeddings=embeddings)
+    def select(self, conversation, instructions, *, request, embeddings, tools):
+        right = super().select(
+            conversation, instructions, request=request, embeddings=embeddings, tools=tools
+        )
         return tuple(each for each in right if each.used)
 
 
 class Invents(CosineSelector):
-    def select(self, conversation, instructions, *, request, embeddings):
-        right = super().select(conversation, instructions, request=request, embeddings=embeddings)
+    def select(self, conversation, instructions, *, request, embeddings, tools):
+        right = super().select(
+            conversation, instructions, request=request, embeddings=embeddings, tools=tools
+        )
         return right or (None,)
 
 
 class ByPosition(CosineSelector):
-    def select(self, conversation, instructions, *, request, embeddings):
-        right = super().select(conversation, instructions, request=request, embeddings=embeddings)
+    def select(self, conversation, instructions, *, request, embeddings, tools):
+        right = super().select(
+            conversation, instructions, request=request, embeddings=embeddings, tools=tools
+        )
         place = {each.id: n for n, each in enumerate(instructions)}
         return tuple(replace(e, probability=1 / (1 + place[e.instruction.id])) for e in right)
 
 
 class Backwards(CosineSelector):
-    def select(self, conversation, instructions, *, request, embeddings):
-        return super().select(conversation, instructions, request=-request, embeddings=embeddings)
+    def select(self, conversation, instructions, *, request, embeddings, tools):
+        return super().select(
+            conversation, instructions, request=-request, embeddings=embeddings, tools=tools
+        )
 
 
 class Normalises(CosineSelector):
-    def select(self, conversation, instructions, *, request, embeddings):
+    def select(self, conversation, instructions, *, request, embeddings, tools):
         request -= request.mean()
-        return super().select(conversation, instructions, request=request, embeddings=embeddings)
+        return super().select(
+            conversation, instructions, request=request, embeddings=embeddings, tools=tools
+        )
 
 
 WRONG_SELECTORS = {

@@ -14,6 +14,7 @@ import pytest
 from persona_embedding_selector import EmbeddingSelector
 from persona_embedding_selector.calibration import load_calibration
 from persona_engine.encoders import sentence_encoder
+from persona_engine.testing.language import language_tools
 from persona_engine.types import Instruction
 
 SCRIPT = Path(__file__).parents[2] / "tests" / "benchmarks" / "calibrate_embedding_selector.py"
@@ -60,7 +61,9 @@ def test_no_wish_is_missed_and_few_are_used_in_vain(minilm):
     selector = EmbeddingSelector(fingerprint=encoder.fingerprint)
     in_vain = 0
     for request, (text, topical) in zip(requests, REQUESTS.items(), strict=True):
-        judged = selector.select([], wishes, request=request, embeddings=embeddings)
+        judged = selector.select(
+            [], wishes, request=request, embeddings=embeddings, tools=language_tools()
+        )
         used = {wishes.index(each.instruction) for each in judged if each.used}
         wanted = {0, 1} | topical
         assert wanted <= used, text

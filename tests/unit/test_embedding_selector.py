@@ -27,6 +27,7 @@ from persona_engine.errors import (
     FingerprintMismatchError,
     InvalidInputError,
 )
+from persona_engine.testing.language import language_tools
 from persona_engine.types import Instruction
 
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,7 +53,11 @@ def request_at(cosine, embedding):
 
 def judge(instruction, embedding, cosine, **settings):
     (judged,) = EmbeddingSelector(**settings).select(
-        [], [instruction], request=request_at(cosine, embedding), embeddings=embedding[None]
+        [],
+        [instruction],
+        request=request_at(cosine, embedding),
+        embeddings=embedding[None],
+        tools=language_tools(),
     )
     return judged
 
@@ -112,13 +117,20 @@ def test_every_instruction_once_most_probable_first_inputs_unchanged():
     request = unit(rng.normal(size=384))
     before = embeddings.copy(), request.copy()
     wishes = [wish(str(i)) for i in range(30)]
-    judged = EmbeddingSelector().select([], wishes, request=request, embeddings=embeddings)
+    judged = EmbeddingSelector().select(
+        [], wishes, request=request, embeddings=embeddings, tools=language_tools()
+    )
     found = [each.probability for each in judged]
     assert found == sorted(found, reverse=True)
     assert {each.instruction.id for each in judged} == {each.id for each in wishes}
     np.testing.assert_array_equal(embeddings, before[0])
     np.testing.assert_array_equal(request, before[1])
-    assert EmbeddingSelector().select([], [], request=request, embeddings=embeddings[:0]) == ()
+    assert (
+        EmbeddingSelector().select(
+            [], [], request=request, embeddings=embeddings[:0], tools=language_tools()
+        )
+        == ()
+    )
 
 
 def test_other_encoders_are_refused():
@@ -127,7 +139,13 @@ def test_other_encoders_are_refused():
     with pytest.raises(FingerprintMismatchError, match="sentence/other"):
         EmbeddingSelector(fingerprint="sentence/other")
     with pytest.raises(FingerprintMismatchError, match="width 8"):
-        EmbeddingSelector().select([], [wish("x")], request=np.ones(8), embeddings=np.ones((1, 8)))
+        EmbeddingSelector().select(
+            [],
+            [wish("x")],
+            request=np.ones(8),
+            embeddings=np.ones((1, 8)),
+            tools=language_tools(),
+        )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +161,9 @@ def test_other_encoders_are_refused():
 )
 def test_arrays_that_cannot_be_used(request_vector, embeddings):
     with pytest.raises(InvalidInputError, match="embeddings"):
-        EmbeddingSelector().select([], [wish("x")], request=request_vector, embeddings=embeddings)
+        EmbeddingSelector().select(
+            [], [wish("x")], request=request_vector, embeddings=embeddings, tools=language_tools()
+        )
 
 
 @pytest.mark.parametrize("settings", [{"threshold": 1.1}, {"must_threshold": float("nan")}])
@@ -160,7 +180,9 @@ def test_twenty_instructions_take_well_under_a_millisecond():
     seconds = []
     for _ in range(50):
         start = time.perf_counter()
-        selector.select([], wishes, request=embeddings[0], embeddings=embeddings)
+        selector.select(
+            [], wishes, request=embeddings[0], embeddings=embeddings, tools=language_tools()
+        )
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.0005
 

@@ -9,6 +9,7 @@ import pytest
 
 from persona_engine.errors import InvalidInputError, PluginError
 from persona_engine.instructions import apply_instructions, in_force
+from persona_engine.testing.language import language_tools
 from persona_engine.types import Instruction, SelectedInstruction
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -21,7 +22,7 @@ class CosineSelector:
 
     name = "cosine"
 
-    def select(self, conversation, instructions, *, request, embeddings):
+    def select(self, conversation, instructions, *, request, embeddings, tools):
         probabilities = np.clip(embeddings @ request, 0, 1)
         judged = [
             SelectedInstruction(each, float(p), bool(p >= 0.5), f"cosine {p:.2f}")
@@ -34,7 +35,7 @@ class BrokenSelector(CosineSelector):
     def __init__(self, answer):
         self.answer = answer
 
-    def select(self, conversation, instructions, *, request, embeddings):
+    def select(self, conversation, instructions, *, request, embeddings, tools):
         return self.answer(instructions)
 
 
@@ -51,6 +52,7 @@ def apply(instructions, cosines=None, conversation=TALK, selector=None, budget=1
         selector=selector or CosineSelector(),
         request=np.array([1.0, 0.0]),
         embeddings=embeddings,
+        tools=language_tools(),
         now=NOW,
         budget=budget,
         count_tokens=len,

@@ -1,0 +1,44 @@
+"""What the engine calls: one Protocol per kind of plugin, numpy at the boundary.
+
+Hooks (`persona_engine.hookspecs`) register factories of these; the hot path calls them directly.
+"""
+
+from persona_engine.interfaces.decoding import (
+    Branches,
+    Decoder,
+    Generator,
+    Reward,
+    TextReward,
+)
+from persona_engine.interfaces.instructions import (
+    Embed,
+    InstructionMiner,
+    InstructionSelector,
+    InstructionVerifier,
+    LanguageTools,
+    PrincipleInducer,
+)
+from persona_engine.interfaces.progress import Progress, no_progress
+from persona_engine.interfaces.reward_models import AsksLanguageModel, RewardModel, given
+from persona_engine.interfaces.vectors import Encoder, VectorIndex
+
+__all__ = [
+    "AsksLanguageModel",
+    "Branches",
+    "Decoder",
+    "Embed",
+    "Encoder",
+    "Generator",
+    "InstructionMiner",
+    "InstructionSelector",
+    "InstructionVerifier",
+    "LanguageTools",
+    "PrincipleInducer",
+    "Progress",
+    "Reward",
+    "RewardModel",
+    "TextReward",
+    "VectorIndex",
+    "given",
+    "no_progress",
+]

@@ -1,0 +1,108 @@
+"""Generators, rewards bound to one person, and the decoders that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from persona_engine.interfaces.vectors import Encoder
+from persona_engine.types import (
+    Conversation,
+    DecodingRequest,
+    FloatArray,
+    Generation,
+    Sampling,
+    Score,
+    StepResult,
+)
+
+
+@runtime_checkable
+class Branches(Protocol):
+    """A batch of growing replies over one shared key-value cache."""
+
+    @property
+    def size(self) -> int:
+        """Number of live branches, ``B``."""
+
+    @property
+    def token_counts(self) -> tuple[int, ...]:
+        """Tokens that each branch has generated."""
+
+    @property
+    def log_probs(self) -> FloatArray:
+        """Summed log-probability of each branch, ``(B,)``."""
+
+    def step(self, sampling: Sampling) -> StepResult:
+        """Append one token to each branch that has not ended."""
+
+    def features(self) -> FloatArray:
+        """Return features ``(B, D)`` of the text so far, read from decoding's hidden states."""
+
+    def fork(self, indices: Sequence[int]) -> None:
+        """Continue with these branches, in this order; an index may occur often."""
+
+    def drop(self, indices: Sequence[int]) -> None:
+        """Give up these branches."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A language model that continues conversations."""
+
+    name: str
+
+    @property
+    def feature_encoder(self) -> Encoder:
+        """The encoder whose features `Branches.features` gives, for texts not generated here."""
+
+    def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
+        """Read the conversation once and return that many branches on its cache."""
+
+    def log_likelihood(
+        self, conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> FloatArray:
+        """Return the summed log-probability ``(n,)`` of each response given its conversation."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return the length of a text in tokens."""
+
+
+class Reward(Protocol):
+    """One user's reward, bound to a posterior, as decoders call it."""
+
+    def score(self, features: FloatArray) -> Score:
+        """Return rewards ``(B,)`` of features ``(B, D)``."""
+
+    def logit(self, a: FloatArray, b: FloatArray) -> Score:
+        """Return log-odds ``(B,)`` that ``a`` is preferred to ``b``, row by row."""
+
+
+@runtime_checkable
+class TextReward(Reward, Protocol):
+    """The reward of a model that reads words; `persona_engine.ranking` asks it for its features."""
+
+    def of_texts(self, texts: Sequence[str], features: FloatArray) -> tuple[FloatArray, Reward]:
+        """Return stand-in features of ``B`` texts, and a reward that knows them."""
+
+
+class Decoder(Protocol):
+    """Produces one reply, guided by a reward."""
+
+    name: str
+
+    def generate(
+        self,
+        request: DecodingRequest,
+        generator: Generator,
+        reward: Reward | None,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generation:
+        """Return the candidates, best first.
+
+        Without a reward, or when the reward cannot tell the candidates apart, the first candidate
+        is exactly what plain sampling with the same seed gives. ``on_text`` receives each piece of
+        text as soon as it is settled, and an empty piece for a token that settles none; what it
+        raises ends decoding.
+        """

@@ -1,0 +1,119 @@
+"""Standing instructions: which apply, which a reply keeps, and where new ones come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from persona_engine.types import (
+    AttributePairs,
+    Conversation,
+    Evidence,
+    FloatArray,
+    Instruction,
+    LogLikelihood,
+    PairText,
+    Principle,
+    SelectedInstruction,
+    Signals,
+    Verification,
+)
+
+Embed = Callable[[Sequence[str]], FloatArray]
+"""Sentence embeddings ``(n, E)`` of ``n`` texts, unit length; equal texts are encoded once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageTools:
+    """What a method that reads words may ask.
+
+    Args:
+        embed: The engine's sentence encoder.
+        log_likelihood: The language model's log-probability of each response given its
+            conversation; None where there is no language model.
+    """
+
+    embed: Embed
+    log_likelihood: LogLikelihood | None = None
+
+
+class InstructionSelector(Protocol):
+    """Judges which standing instructions apply to a conversation."""
+
+    name: str
+
+    def select(
+        self,
+        conversation: Conversation,
+        instructions: Sequence[Instruction],
+        *,
+        request: FloatArray,
+        embeddings: FloatArray,
+        tools: LanguageTools,
+    ) -> tuple[SelectedInstruction, ...]:
+        """Return every instruction with its probability, most probable first.
+
+        Args:
+            conversation: The messages so far; the last user turn is the request.
+            instructions: The user's active instructions, ``I`` of them.
+            request: Sentence embedding of the request, ``(E,)``, unit length.
+            embeddings: Sentence embeddings of the instructions, ``(I, E)``, unit length.
+            tools: For methods that need more than these embeddings.
+        """
+
+
+class InstructionVerifier(Protocol):
+    """Judges whether replies keep instructions."""
+
+    name: str
+
+    def verify(
+        self,
+        conversation: Conversation,
+        instructions: Sequence[Instruction],
+        responses: Sequence[str],
+        *,
+        tools: LanguageTools,
+    ) -> Verification:
+        """Return the probability that each of ``B`` replies keeps each of ``I`` instructions.
+
+        NaN stands where the verifier cannot judge: another one is asked then. Whether it can is a
+        matter of the instruction alone, so that a row is NaN throughout or nowhere.
+        """
+
+
+class InstructionMiner(Protocol):
+    """Reads wishes and reactions from a conversation."""
+
+    name: str
+
+    def mine(self, conversation: Conversation, *, tools: LanguageTools) -> Signals:
+        """Return what the person's own turns say; nothing is read from anybody else's words."""
+
+
+class PrincipleInducer(Protocol):
+    """Finds rules that explain a person's choices."""
+
+    name: str
+
+    def induce(
+        self,
+        texts: Sequence[PairText],
+        evidence: Evidence,
+        *,
+        attributes: Sequence[AttributePairs],
+        rng: np.random.Generator,
+        tools: LanguageTools,
+    ) -> tuple[Principle, ...]:
+        """Return the rules that hold beyond chance, surest first.
+
+        Args:
+            texts: Of the comparisons, ``n`` of them.
+            evidence: Features, strengths and targets of the same comparisons, ``n`` rows.
+            attributes: Labelled pairs of each named attribute, in the same features.
+            rng: Decides how comparisons are shared out between proposing and testing.
+            tools: For methods that read words.
+        """

@@ -1,0 +1,51 @@
+"""What checks hand to methods that read words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_engine.interfaces import Encoder, LanguageTools
+from persona_engine.types import FloatArray
+
+_WIDTH = 384
+
+
+def language_tools(encoder: Encoder | None = None) -> LanguageTools:
+    """Return tools without a language model.
+
+    Args:
+        encoder: A sentence encoder; without one, sentences are embedded by hashing their words, so
+            that those that share words are near.
+
+    Examples:
+        >>> said, near, far = language_tools().embed(["no meat", "no meat please", "rust"])
+        >>> bool(said @ near > 0.7 > said @ far)
+        True
+    """
+    if encoder is None:
+        return LanguageTools(_hashed)
+
+    def embed(texts: Sequence[str]) -> FloatArray:
+        vectors = encoder.encode([()] * len(texts), texts)
+        return _unit(np.asarray(vectors, np.float32))
+
+    return LanguageTools(embed)
+
+
+def _hashed(texts: Sequence[str]) -> FloatArray:
+    vectors = np.zeros((len(texts), _WIDTH), np.float32)
+    for row, text in enumerate(texts):
+        for word in text.casefold().split():
+            digest = hashlib.sha256(word.strip(".,!?").encode()).digest()
+            generator = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+            vectors[row] += generator.standard_normal(_WIDTH, dtype=np.float32)
+    return _unit(vectors)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit
