@@ -70,6 +70,9 @@ class InstructionVerifier(Protocol):
 
     name: str
 
+    def judges(self, instruction: Instruction) -> bool:
+        """Say whether this verifier can judge an instruction; cheap, and known before any reply."""
+
     def verify(
         self,
         conversation: Conversation,
@@ -80,8 +83,7 @@ class InstructionVerifier(Protocol):
     ) -> Verification:
         """Return the probability that each of ``B`` replies keeps each of ``I`` instructions.
 
-        NaN stands where the verifier cannot judge: another one is asked then. Whether it can is a
-        matter of the instruction alone, so that a row is NaN throughout or nowhere.
+        The row of an instruction that it does not judge is NaN; another verifier is asked then.
         """
 
 
