@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from persona_engine.errors import InvalidInputError
-from persona_engine.types import FloatArray, Instruction
+from persona_engine.interfaces import Embed
+from persona_engine.types import Instruction
 
-Action = Literal["add", "keep", "replace"]
+Action = Literal["add", "keep", "replace", "supersede"]
 NEAR_IDENTICAL = 0.85  # MiniLM gives 0.85 to 0.95 to repeats that differ in fillers
 _SOURCES = ("induced", "user", "operator")
 _OPENERS, _CLOSERS = "\"'([“‘«", ".,!?;:\"')]”’»…"
@@ -71,16 +71,23 @@ class Reconciliation:
     """What to do with a new instruction.
 
     Args:
-        action: ``add`` it; ``keep`` the old one, which says it already; or ``replace`` the old
-            one by it, since it says the same with more weight.
-        existing: The instruction that says the same, or None.
-        similarity: Cosine of the two embeddings; 1 for equal words; None when nothing says it.
+        action: ``add`` it; ``keep`` the old one, which says it already; ``replace`` the old one by
+            it, since it says the same with more weight; or ``supersede`` what it contradicts or
+            updates.
+        existing: The instruction nearest to it: the one to keep, or the likeliest of those that it
+            takes the place of. None when it is simply added.
+        superseded: Every active instruction whose place it takes, ``existing`` first; empty unless
+            the action is ``replace`` or ``supersede``.
+        similarity: Cosine of the new one and ``existing``; 1 for equal words; None without one.
+        probability: That this is how the two are related; 1 for equal words.
         reason: Why, in words.
     """
 
     action: Action
     existing: Instruction | None
+    superseded: tuple[Instruction, ...]
     similarity: float | None
+    probability: float
     reason: str
 
 
@@ -88,56 +95,48 @@ def reconcile(
     new: Instruction,
     existing: Sequence[Instruction],
     *,
-    embedding: FloatArray | None = None,
-    embeddings: FloatArray | None = None,
-    threshold: float = NEAR_IDENTICAL,
+    embed: Embed | None = None,
+    fingerprint: str | None = None,  # noqa: ARG001
 ) -> Reconciliation:
     """Compare a new instruction with the active ones.
 
     Two say the same when their words are equal but for case, punctuation and white space, or when
-    their embeddings' cosine reaches the threshold and they differ in nothing but fillers, such as
+    their embeddings' cosine is high enough and they differ in nothing but fillers, such as
     "please", and plurals. Instructions of different scope or time of validity never merge, nor do
     a user's and an operator's: either may be withdrawn without the other.
 
     Args:
         new: What was just said.
         existing: The user's instructions; only active ones count.
-        embedding: Sentence embedding of the new one, ``(E,)``, unit length.
-        embeddings: Sentence embeddings of the existing ones, ``(I, E)``, unit length.
-        threshold: Least cosine of two that say the same.
-
-    Raises:
-        InvalidInputError: There is not one embedding for each existing instruction.
+        embed: The engine's sentence encoder; without one only words are compared.
+        fingerprint: Of that encoder.
     """
-    if embeddings is not None and len(embeddings) != len(existing):
-        raise InvalidInputError(
-            f"{len(embeddings)} embeddings for {len(existing)} instructions, expected as many"
-        )
-    cosines = _cosines(embedding, embeddings, len(existing))
+    old_ones = [each for each in existing if each.status == "active"]
+    cosines = _cosines(new, old_ones, embed)
     same = [
         (similarity, old)
-        for cosine, old in zip(cosines, existing, strict=True)
-        if (similarity := _agreement(new, old, cosine, threshold)) is not None
+        for cosine, old in zip(cosines, old_ones, strict=True)
+        if (similarity := _agreement(new, old, cosine)) is not None
     ]
     if not same:
-        return Reconciliation("add", None, None, "nothing says this yet")
+        return Reconciliation("add", None, (), None, 1.0, "nothing says this yet")
     similarity, old = max(same, key=lambda each: each[0])
     if _weight(new) > _weight(old):
         reason = f"says what {old.text!r} says, with more weight"
-        return Reconciliation("replace", old, similarity, reason)
-    return Reconciliation("keep", old, similarity, f"{old.text!r} says this already")
+        return Reconciliation("replace", old, (old,), similarity, 1.0, reason)
+    reason = f"{old.text!r} says this already"
+    return Reconciliation("keep", old, (), similarity, 1.0, reason)
 
 
-def _cosines(
-    embedding: FloatArray | None, embeddings: FloatArray | None, count: int
-) -> list[float]:
-    if embedding is None or embeddings is None or not count:
-        return [-1.0] * count
-    products: list[float] = (np.asarray(embeddings) @ np.asarray(embedding)).tolist()
+def _cosines(new: Instruction, existing: Sequence[Instruction], embed: Embed | None) -> list[float]:
+    if embed is None or not existing:
+        return [-1.0] * len(existing)
+    vectors = np.asarray(embed([new.text, *(each.text for each in existing)]))
+    products: list[float] = (vectors[1:] @ vectors[0]).tolist()
     return products
 
 
-def _agreement(new: Instruction, old: Instruction, cosine: float, threshold: float) -> float | None:
+def _agreement(new: Instruction, old: Instruction, cosine: float) -> float | None:
     """Return how alike two instructions are that say the same, else None."""
     if old.status != "active" or _conditions(new) != _conditions(old):
         return None
@@ -146,7 +145,7 @@ def _agreement(new: Instruction, old: Instruction, cosine: float, threshold: flo
     before, after = _words(old.text), _words(new.text)
     if before == after:
         return 1.0
-    if cosine >= threshold and _content(before) == _content(after):
+    if cosine >= NEAR_IDENTICAL and _content(before) == _content(after):
         return cosine
     return None
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from persona_engine.errors import InvalidInputError
 from persona_engine.instructions import reconcile
 from persona_engine.types import Instruction
 
@@ -20,8 +19,8 @@ def decide(text, old=OLD, cosine=None, **fields):
     new = Instruction("new", text, NOW, **fields)
     if cosine is None:
         return reconcile(new, [old])
-    vectors = np.array([[cosine, np.sqrt(1 - cosine**2)]])
-    return reconcile(new, [old], embedding=np.array([1.0, 0.0]), embeddings=vectors)
+    vectors = np.array([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]])
+    return reconcile(new, [old], embed=lambda texts: vectors)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +65,9 @@ def test_what_differs_in_more_than_words_stays_apart():
 
 def test_nearest_of_several_is_named():
     others = [replace(OLD, id=str(i), text="Please answer in British English") for i in range(2)]
-    vectors = np.array([[0.95, 0.0], [0.98, 0.0]])
+    vectors = np.array([[1.0, 0.0], [0.95, 0.0], [0.98, 0.0]])
     new = Instruction("new", OLD.text, NOW)
-    decision = reconcile(new, others, embedding=np.array([1.0, 0.0]), embeddings=vectors)
+    decision = reconcile(new, others, embed=lambda texts: vectors)
     assert decision.existing == others[1]
     assert decision.similarity == pytest.approx(0.98)
     assert reconcile(new, []).action == "add"
-    with pytest.raises(InvalidInputError, match="1 embeddings for 2"):
-        reconcile(new, others, embedding=vectors[0], embeddings=vectors[:1])
