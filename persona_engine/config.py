@@ -39,7 +39,13 @@ class EngineConfig(BaseSettings):
         reward_model: Plugin that learns what users prefer.
         decoder: Plugin that produces replies.
         instruction_selector: Plugin that judges which instructions apply.
-        candidates: Replies to consider when the user's taste is known.
+        instruction_verifiers: Plugins that judge whether replies keep instructions; of several that
+            can judge one, the first does.
+        instruction_miner: Plugin that reads wishes from conversations.
+        principle_inducer: Plugin that finds rules which explain choices.
+        accept_suggestions: Whether what was read from behaviour acts at once, without the person's
+            acceptance.
+        candidates: Replies to consider when the user's taste or a checkable instruction is known.
         temperature: Sampling temperature.
         top_p: Nucleus of sampling.
         max_tokens: Longest reply in tokens.
@@ -78,6 +84,10 @@ class EngineConfig(BaseSettings):
     reward_model: str = "hierarchical"
     decoder: str = "best_of_n"
     instruction_selector: str = "embedding_selector"
+    instruction_verifiers: tuple[str, ...] = ()
+    instruction_miner: str = "signals"
+    principle_inducer: str = "principles"
+    accept_suggestions: bool = False
     candidates: int = Field(default=8, ge=1, le=256)
     temperature: float = Field(default=0.8, ge=0.0, le=10.0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)

@@ -45,6 +45,11 @@ def check_conversation(messages: object) -> None:
         check_json(where, message)
 
 
+def as_conversation(prompt: Conversation | str) -> Conversation:
+    """Return a prompt as messages."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+
+
 def last_request(conversation: Conversation) -> str:
     """Return what the user said last, or nothing.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persona_engine.conversation import as_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Encoder, Progress, no_progress
 from persona_engine.store import Store, check_text, content_key
@@ -34,9 +35,7 @@ class Text:
     @property
     def conversation(self) -> Conversation:
         """The prompt as messages."""
-        if isinstance(self.prompt, str):
-            return [{"role": "user", "content": self.prompt}]
-        return self.prompt
+        return as_conversation(self.prompt)
 
 
 class FeatureCache:

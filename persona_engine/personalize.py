@@ -10,23 +10,23 @@ import numpy as np
 
 from persona_engine.attributes import Attributes, tastes_of
 from persona_engine.belief import Belief
-from persona_engine.conversation import check_conversation
+from persona_engine.conversation import as_conversation, check_conversation
 from persona_engine.errors import InvalidInputError
-from persona_engine.features import FeatureCache, Text, check_response
-from persona_engine.instructions import AppliedInstructions, apply_instructions, in_force
-from persona_engine.instructions.render import last_user_turn
-from persona_engine.interfaces import Decoder, Generator, InstructionSelector, LanguageTools
+from persona_engine.features import Text, check_response
+from persona_engine.instructions import AppliedInstructions
+from persona_engine.interfaces import Decoder, Generator
 from persona_engine.learning import Learner
+from persona_engine.obedience import Obedience
 from persona_engine.onboarding import in_words
-from persona_engine.ranking import as_given, rank_candidates
+from persona_engine.ranking import as_given, by_reward, rank_candidates
+from persona_engine.reminding import Reminder, untouched
 from persona_engine.stopwatch import Stopwatch
-from persona_engine.store import Clock, Store, check_text
+from persona_engine.store import check_text
 from persona_engine.types import (
     Candidate,
     Conversation,
     DecodingRequest,
     Generation,
-    Instruction,
     Personalization,
     Ranking,
     Sampling,
@@ -66,42 +66,24 @@ class Personalizer:
     """Applies what is known about a user to one conversation.
 
     Args:
-        store: Holds the instructions.
         learner: Gives the user's posterior.
-        sentences: Sentence embeddings of requests and instructions.
-        selector: Judges which instructions apply.
+        reminder: Selects, places and verifies standing instructions.
         decoder: Produces the reply.
         attributes: What tastes are said in.
-        tools: What methods that read words may ask, by tenant.
-        count_tokens: Length of a text in the model's tokens.
-        budget: Most tokens that instructions may take.
-        clock: Against which times of validity are held.
     """
 
     def __init__(
         self,
         *,
-        store: Store,
         learner: Learner,
-        sentences: Callable[[], FeatureCache],
-        selector: Callable[[], InstructionSelector],
+        reminder: Reminder,
         decoder: Callable[[], Decoder],
         attributes: Callable[[], Attributes],
-        tools: Callable[[str], LanguageTools],
-        count_tokens: Callable[[str], int],
-        budget: int,
-        clock: Clock,
     ) -> None:
-        self._store = store
         self._learner = learner
-        self._sentences = sentences
-        self._selector = selector
+        self._reminder = reminder
         self._decoder = decoder
         self._attributes = attributes
-        self._tools = tools
-        self._count_tokens = count_tokens
-        self._budget = budget
-        self._clock = clock
 
     def personalize(
         self, scope: Scope, messages: Conversation, sampling: Sampling, *, candidates: int
@@ -109,7 +91,7 @@ class Personalizer:
         """Return what a host needs to call its own model; nothing is generated."""
         check_conversation(messages)
         watch = Stopwatch()
-        applied = self._apply(scope, messages, watch)
+        applied = self._reminder.remind(scope, messages, watch)
         placed = any(each.used for each in applied.decisions)
         return Personalization(
             messages=applied.messages,
@@ -129,32 +111,38 @@ class Personalizer:
         )
 
     def rank(self, scope: Scope, prompt: Conversation | str, responses: Sequence[str]) -> Ranking:
-        """Order a host's candidates by the user's reward."""
+        """Order a host's candidates by the user's reward and by the instructions they keep."""
         check_candidates(prompt, responses)
+        messages = as_conversation(prompt)
+        decisions = self._reminder.remind(scope, messages, Stopwatch()).decisions
+        obedience = self._reminder.obedience(scope, messages, decisions)
         belief = self._learner.belief(scope, prompt=prompt)
-        if belief is None:
+        if belief is None and not obedience:
             return as_given(responses, "no population is published for this feature space")
-        texts = [Text(each, prompt) for each in responses]
-        features = self._learner.features.get(scope.tenant, texts, keep=False)
-        verdict = rank_candidates(responses, features, belief, min_confidence=0.5)
-        order = tuple(
-            int(i)
-            for i in np.argsort([-verdict.rewards[i] for i in range(len(texts))], kind="stable")
-        )
-        known = belief.model.personal and belief.informed
+        features = np.zeros((len(responses), 0), np.float32)
+        if belief is not None:
+            texts = [Text(each, prompt) for each in responses]
+            features = self._learner.features.get(scope.tenant, texts, keep=False)
+        reward = obedience.guide(belief) if obedience else belief
+        verdict = rank_candidates(responses, features, reward, min_confidence=0.5)
+        checks = obedience.checks(responses)
+        order = by_reward(verdict.rewards)
         return Ranking(
             order=order,
             candidates=tuple(
-                Candidate(responses[i], verdict.rewards[i], verdict.spreads[i], tokens=0)
+                Candidate(
+                    responses[i],
+                    verdict.rewards[i],
+                    verdict.spreads[i],
+                    tokens=0,
+                    checks=checks[i],
+                )
                 for i in order
             ),
             confidence=verdict.confidence,
-            personalized=known,
-            reason=(
-                self._grounds(belief)
-                if known
-                else "by what all users share: nothing is known of this user yet"
-            ),
+            personalized=bool(obedience) or _knows(belief),
+            reason=self._grounds(belief, obedience),
+            instructions=decisions,
         )
 
     def speak(
@@ -170,17 +158,21 @@ class Personalizer:
         check_conversation(messages)
         watch = Stopwatch()
         skipped: list[str] = []
-        applied = _untouched(messages)
+        applied = untouched(messages)
         belief: Belief | None = None
         if order.personal:
-            applied = self._apply(scope, messages, watch)
+            applied = self._reminder.remind(scope, messages, watch)
             with watch.step("posterior"):
                 belief = self._useful_belief(scope, messages, skipped)
         else:
             skipped.append("everything personal: the base reply was asked for")
+        obedience = self._reminder.obedience(scope, messages, applied.decisions)
+        reward = obedience.guide(belief) if obedience else belief
         request = DecodingRequest(applied.messages, order.sampling, order.candidates, order.seed)
         with watch.step("decode"):
-            generation = self._decoder().generate(request, generator, belief, on_text=on_text)
+            generation = self._decoder().generate(request, generator, reward, on_text=on_text)
+        with watch.step("verify"):
+            generation = _checked(generation, obedience)
         trace = _trace(applied, belief, generation, watch, skipped)
         return Spoken(generation, trace if belief is None else self._told(scope, belief, trace))
 
@@ -193,45 +185,17 @@ class Personalizer:
         said = in_words(self.tastes(scope, belief))
         return replace(trace, tastes=said, steering=self._attributes().in_words(belief.steering))
 
-    def _grounds(self, belief: Belief) -> str:
-        grounds = f"by a posterior over {belief.posterior.count} comparisons"
-        steering = self._attributes().in_words(belief.steering)
-        return f"{grounds} and what was set by hand: {steering}" if steering else grounds
-
-    def _apply(self, scope: Scope, messages: Conversation, watch: Stopwatch) -> AppliedInstructions:
-        with watch.step("profile"):
-            active = self._store.user(scope).instructions(status="active")
-        now = self._clock()
-        if not in_force(active, now=now) or last_user_turn(messages) is None:
-            return _untouched(messages)
-        with watch.step("encode"):
-            request, embeddings = self._embed(scope, messages, active)
-        with watch.step("select"):
-            return apply_instructions(
-                messages,
-                active,
-                selector=self._selector(),
-                request=request,
-                embeddings=embeddings,
-                tools=self._tools(scope.tenant),
-                now=now,
-                budget=self._budget,
-                count_tokens=self._count_tokens,
-            )
-
-    def _embed(
-        self, scope: Scope, messages: Conversation, active: Sequence[Instruction]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        sentences = self._sentences()
-        turn = last_user_turn(messages)
-        content = messages[turn]["content"] if turn is not None else ""
-        # Requests are encoded afresh and not cached: what somebody asks is not to be kept.
-        request = (
-            sentences.encoder.encode([()], [content])[0]
-            if content.strip()
-            else np.zeros(sentences.width, np.float32)
-        )
-        return request, sentences.get(scope.tenant, [Text(each.text) for each in active])
+    def _grounds(self, belief: Belief | None, obedience: Obedience) -> str:
+        grounds = []
+        if belief is not None and _knows(belief):
+            grounds.append(f"by a posterior over {belief.posterior.count} comparisons")
+            steering = self._attributes().in_words(belief.steering)
+            grounds += [f"by what was set by hand: {steering}"] if steering else []
+        elif belief is not None:
+            grounds.append("by what all users share: no comparison of this user is known")
+        if obedience:
+            grounds.append(f"by {len(obedience)} instructions that apply")
+        return "; ".join(grounds)
 
     def _useful_belief(
         self, scope: Scope, messages: Conversation, skipped: list[str]
@@ -244,6 +208,10 @@ class Personalizer:
             skipped.append("the reward: no comparison by this user yet")
             return None
         return belief
+
+
+def _knows(belief: Belief | None) -> bool:
+    return belief is not None and belief.model.personal and belief.informed
 
 
 def check_candidates(prompt: Conversation | str, responses: Sequence[str]) -> None:
@@ -261,8 +229,13 @@ def check_candidates(prompt: Conversation | str, responses: Sequence[str]) -> No
         check_response(each)
 
 
-def _untouched(messages: Conversation) -> AppliedInstructions:
-    return AppliedInstructions(tuple(messages), (), 0, "no standing instruction applies")
+def _checked(generation: Generation, obedience: Obedience) -> Generation:
+    """Return the candidates with what each keeps and breaks."""
+    checks = obedience.checks([each.text for each in generation.candidates])
+    candidates = zip(generation.candidates, checks, strict=True)
+    return replace(
+        generation, candidates=tuple(replace(c, checks=found) for c, found in candidates)
+    )
 
 
 def _trace(
@@ -274,10 +247,11 @@ def _trace(
 ) -> Trace:
     placed = any(each.used for each in applied.decisions)
     reasons = [applied.reason] if placed or applied.decisions else []
-    if belief is not None:
+    guided = belief is not None or any(each.checks for each in generation.candidates)
+    if guided:
         reasons.append(generation.reason)
     return Trace(
-        personalized=placed or (belief is not None and generation.decided),
+        personalized=placed or (guided and generation.decided),
         reason="; ".join(reasons) or "nothing personal is known or wanted",
         instructions=applied.decisions,
         candidates=generation.candidates,

@@ -119,6 +119,11 @@ def _preference(reward: Reward, features: FloatArray, a: int, b: int) -> float:
     return float(reward.logit(features[[a]], features[[b]]).probability()[0])
 
 
+def by_reward(rewards: Mapping[int, float]) -> tuple[int, ...]:
+    """Return the positions of candidates, best first; equals in the order given."""
+    return tuple(sorted(rewards, key=lambda position: (-rewards[position], position)))
+
+
 def as_given(responses: Sequence[str], reason: str) -> Ranking:
     """Return candidates in the order in which they were given, and why."""
     return Ranking(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 from persona_engine.attributes import Attributes
+from persona_engine.chosen import ChosenPlugins
 from persona_engine.config import GENERATOR_FEATURES, EngineConfig
 from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
@@ -17,10 +16,8 @@ from persona_engine.features import FeatureCache, Text
 from persona_engine.index import Kind, VectorCache
 from persona_engine.interfaces import (
     AsksLanguageModel,
-    Decoder,
     Encoder,
     Generator,
-    InstructionSelector,
     LanguageTools,
     Progress,
     RewardModel,
@@ -28,16 +25,15 @@ from persona_engine.interfaces import (
 from persona_engine.learning import Learner
 from persona_engine.onboarding import DefaultPopulation, load_shipped
 from persona_engine.personalize import Personalizer
-from persona_engine.plugins import Plugins, discover
+from persona_engine.plugins import discover
+from persona_engine.reminding import Reminder
 from persona_engine.store import Clock, Store
 from persona_engine.types import Context, Conversation, FloatArray, Population, Scope
 from persona_engine.weighing import EvidencePolicy
 from persona_engine.weights import resolve
 
-Part = TypeVar("Part")
 
-
-class Runtime:
+class Runtime(ChosenPlugins):
     """Wires plugins, weights, store and caches together; holds no algorithm.
 
     Args:
@@ -55,29 +51,18 @@ class Runtime:
         progress: Progress,
         plugins: Iterable[object] = (),
     ) -> None:
-        self.config = config
-        self.clock = clock
-        self.progress = progress
-        self.plugins: Plugins = discover(
+        found = discover(
             blocked=config.blocked_plugins, strict=config.strict_plugins, extra=plugins
         )
+        super().__init__(config, found)
+        self.clock = clock
+        self.progress = progress
         self.store = Store(config.database, clock=clock)
-        self._parts: dict[str, Any] = {}
-        self._guard = threading.RLock()
         try:
             self.learner = self._learner()
         except BaseException:
             self.store.close()
             raise
-
-    def _once(self, name: str, make: Callable[[], Part]) -> Part:
-        with self._guard:
-            if name not in self._parts:
-                self._parts[name] = make()
-            return cast(Part, self._parts[name])
-
-    def _settings(self, plugin: str) -> Mapping[str, Any]:
-        return self.config.plugin_settings.get(plugin, {})
 
     def weights(self, name: str) -> Path:
         """Return the local folder of weights, fetching them when they are known by name."""
@@ -107,23 +92,6 @@ class Runtime:
         return self.learner.features
 
     @property
-    def decoder(self) -> Decoder:
-        """Produces replies."""
-        name = self.config.decoder
-        return self._once(
-            "decoder", lambda: self.plugins.create("decoder", name, **self._settings(name))
-        )
-
-    @property
-    def selector(self) -> InstructionSelector:
-        """Judges which instructions apply."""
-        name = self.config.instruction_selector
-        return self._once(
-            "selector",
-            lambda: self.plugins.create("instruction_selector", name, **self._settings(name)),
-        )
-
-    @property
     def attributes(self) -> Attributes:
         """The bank's styles and the host's own attributes."""
         return self._once("attributes", lambda: Attributes.known(self.config.attributes))
@@ -144,19 +112,25 @@ class Runtime:
 
         def make() -> Personalizer:
             return Personalizer(
-                store=self.store,
                 learner=self.learner,
-                sentences=lambda: self.sentences,
-                selector=lambda: self.selector,
+                reminder=self._reminder(),
                 decoder=lambda: self.decoder,
                 attributes=lambda: self.attributes,
-                tools=self.language_tools,
-                count_tokens=self.count_tokens,
-                budget=self.config.instruction_budget,
-                clock=self.clock,
             )
 
         return self._once("personalizer", make)
+
+    def _reminder(self) -> Reminder:
+        return Reminder(
+            store=self.store,
+            sentences=lambda: self.sentences,
+            selector=lambda: self.selector,
+            verifiers=lambda: self.verifiers,
+            tools=self.language_tools,
+            count_tokens=self.count_tokens,
+            budget=self.config.instruction_budget,
+            clock=self.clock,
+        )
 
     def reward_model(self, name: str) -> RewardModel:
         """Return a new reward model by its plugin's name."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from persona_engine.types import Candidate, Instruction, SelectedInstruction, Step, Trace
+from persona_engine.types import Candidate, Check, Instruction, SelectedInstruction, Step, Trace
 
 _TIMES = ("created_at", "valid_from", "valid_until")
 
@@ -39,7 +39,7 @@ def trace_from_json(document: Mapping[str, Any]) -> Trace:
     """Return the trace that `trace_to_json` wrote."""
     fields = dict(document)
     fields["instructions"] = tuple(_selected(each) for each in document["instructions"])
-    fields["candidates"] = tuple(Candidate(**each) for each in document["candidates"])
+    fields["candidates"] = tuple(_candidate(each) for each in document["candidates"])
     fields["steps"] = tuple(Step(**each) for each in document["steps"])
     fields["skipped"] = tuple(document["skipped"])
     return Trace(**fields)
@@ -58,6 +58,11 @@ def explain(trace: Trace) -> Explanation:
     lines = [f"{kind}: {trace.reason}."]
     lines += _instruction_lines(trace)
     lines += _candidate_lines(trace)
+    lines += [
+        f"{_kept(each)}: {each.text!r}: {each.reason} ({each.verifier})."
+        for shown in trace.candidates[:1]
+        for each in shown.checks
+    ]
     if trace.tastes:
         lines.append(f"Prefers: {trace.tastes}.")
     if trace.steering:
@@ -99,13 +104,25 @@ def _candidate_lines(trace: Trace) -> list[str]:
     return lines
 
 
+def _kept(check: Check) -> str:
+    if check.probability in (0.0, 1.0):
+        return "Kept" if check.probability else "Not kept"
+    return f"Kept with probability {check.probability:.2f}"
+
+
 def _beginning(text: str, longest: int = 60) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def _candidate(document: Mapping[str, Any]) -> Candidate:
+    checks = tuple(Check(**each) for each in document.get("checks", ()))
+    return Candidate(**{**document, "checks": checks})
 
 
 def _selected(document: Mapping[str, Any]) -> SelectedInstruction:
     fields = dict(document["instruction"])
     for name in _TIMES:
         fields[name] = None if fields[name] is None else datetime.fromisoformat(fields[name])
+    fields["rests_on"] = tuple(fields.get("rests_on", ()))
     return SelectedInstruction(**{**document, "instruction": Instruction(**fields)})

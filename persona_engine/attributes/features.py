@@ -26,7 +26,7 @@ def labelled_pairs(
         shown = [(pair.prompt, *replies(pair)) for pair in attribute.pairs]
         low = encode([Text(each, prompt) for prompt, each, _ in shown])
         high = encode([Text(each, prompt) for prompt, _, each in shown])
-        found.append(AttributePairs(attribute.name, high, low))
+        found.append(AttributePairs(attribute.name, high, low, (attribute.low, attribute.high)))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ Public to plugins. Every likelihood here takes a strength and a soft target for 
 that a plugin built on it handles ties, label noise and weighted sources without a line of its own.
 """
 
+from persona_engine.modelling.attribute_heads import AttributeHeads, fit_attribute_heads
 from persona_engine.modelling.checks import (
     require_at_least,
     require_fit,
@@ -43,6 +44,7 @@ from persona_engine.modelling.user_mixture import (
 
 __all__ = [
     "RIDGES",
+    "AttributeHeads",
     "Crowd",
     "Differences",
     "Doubles",
@@ -55,6 +57,7 @@ __all__ = [
     "choose_ridge",
     "crowd_of",
     "expectation_maximisation",
+    "fit_attribute_heads",
     "fit_groups",
     "fit_ridge",
     "folds_of_users",

@@ -12,7 +12,7 @@ import numpy as np
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Encoder, Progress, no_progress
-from persona_engine.onboarding.bank import question_bank, replies
+from persona_engine.onboarding.bank import STYLES, question_bank, replies
 from persona_engine.types import AttributePairs, FloatArray, IntArray, Question
 
 _ENCODED_AT_ONCE = 16
@@ -35,7 +35,10 @@ class BankFeatures:
         styles = np.array([question.style for question in question_bank()])[places]
         return tuple(
             AttributePairs(
-                str(style), self.high[places[styles == style]], self.low[places[styles == style]]
+                str(style),
+                self.high[places[styles == style]],
+                self.low[places[styles == style]],
+                (STYLES[style].low, STYLES[style].high),
             )
             for style in np.unique(styles)
         )

@@ -154,6 +154,7 @@ class Ranking:
         confidence: P(first is preferred to second); None with fewer than two candidates.
         personalized: False when nothing is known that tells them apart: order is as given.
         reason: Why, in words.
+        instructions: Every instruction considered, used or not, and why.
     """
 
     order: tuple[int, ...]
@@ -161,6 +162,7 @@ class Ranking:
     confidence: float | None
     personalized: bool
     reason: str
+    instructions: tuple[SelectedInstruction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class AttributePairs:
         name: The attribute.
         high: Features of the responses that have more of it, ``(M, D)`` float32.
         low: Features of those that have less, ``(M, D)`` float32.
+        poles: The low and the high pole in words, or None where only the name is known.
 
     Raises:
         InvalidInputError: Shapes disagree, there is no pair, or a value is not finite.
@@ -113,6 +114,7 @@ class AttributePairs:
     name: str
     high: FloatArray
     low: FloatArray
+    poles: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.high.ndim != 2 or self.high.shape != self.low.shape or not len(self.high):
