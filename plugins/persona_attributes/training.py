@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_attributes.gate import attention, fit_attention
-from persona_attributes.heads import Heads, fit_heads, principal_heads
+from persona_attributes.heads import principal_heads
 from persona_attributes.prior import (
     Prior,
     Solve,
@@ -20,9 +20,11 @@ from persona_attributes.prior import (
 )
 from persona_engine.interfaces import Progress
 from persona_engine.modelling import (
+    AttributeHeads,
     Differences,
     Doubles,
     choose_ridge,
+    fit_attribute_heads,
     fit_ridge,
     folds_of_users,
     laplace_covariance,
@@ -87,7 +89,7 @@ def fit_population(
     """Fit the heads, choose the prior's spread on held-out users, and return the population."""
     shared = _fit_shared(data, keep, rng)
     if data.attributes:
-        heads = fit_heads(data.attributes)
+        heads = fit_attribute_heads(data.attributes)
     else:
         heads = principal_heads(shared.differences, unnamed)
     parts = folds_of_users(data.user, count=folds, rng=rng)
@@ -140,7 +142,7 @@ def _fit_shared(data: PreferenceData, keep: float, rng: np.random.Generator) -> 
 
 
 def _judge(
-    data: PreferenceData, shared: _Shared, heads: Heads, held_out: Mask, solve: Solve
+    data: PreferenceData, shared: _Shared, heads: AttributeHeads, held_out: Mask, solve: Solve
 ) -> Doubles:
     """Return the losses of held-out users under each spread, ``(SPREADS, U)``."""
     directions = np.column_stack([shared.without(held_out), heads.directions])

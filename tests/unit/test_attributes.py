@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from persona_attributes import Attributes
-from persona_attributes.heads import fit_heads
 from persona_engine.errors import InvalidInputError
+from persona_engine.modelling import fit_attribute_heads
 from persona_engine.onboarding import STYLES, in_words, load_shipped, tastes
 from persona_engine.onboarding.shipped import shipped_root
 from persona_engine.onboarding.synthetic_users import comparisons, draw_tastes
@@ -77,7 +77,7 @@ def accuracy(model, population, data, directions, tastes, *, shots):
 
 def test_heads_find_attributes_and_keep_them_apart():
     data, directions, _ = planted()
-    heads = fit_heads(data.attributes)
+    heads = fit_attribute_heads(data.attributes)
     assert heads.names == NAMES
     assert min(heads.accuracy) == 1.0
     shown = (data.attributes[0].high - data.attributes[0].low) @ heads.directions  # (M, K)
@@ -90,7 +90,7 @@ def test_heads_find_attributes_and_keep_them_apart():
 def test_heads_of_one_attribute_that_features_hardly_show_stay_finite():
     rng = np.random.default_rng(0)
     high, low = rng.normal(size=(2, 5, WIDTH)).astype(np.float32)
-    heads = fit_heads([AttributePairs("vague", high, low)])
+    heads = fit_attribute_heads([AttributePairs("vague", high, low)])
     assert np.isfinite(heads.directions).all()
 
 
