@@ -5,6 +5,7 @@ instruction is said; the rest is what these are made of.
 """
 
 from persona_engine.instructions.escape import escape_text
+from persona_engine.instructions.lifecycle import as_of, undoing
 from persona_engine.instructions.reconcile import Reconciliation, reconcile
 from persona_engine.instructions.render import Rendering, render_instructions
 from persona_engine.instructions.select import AppliedInstructions, apply_instructions, in_force
@@ -20,10 +21,12 @@ __all__ = [
     "Reconciliation",
     "Rendering",
     "apply_instructions",
+    "as_of",
     "escape_text",
     "in_force",
     "reconcile",
     "render_instructions",
+    "undoing",
     "validate_instruction",
     "validate_text",
 ]

@@ -7,14 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.store import events, instructions, replies, steering
+from persona_engine.store import events, replies, steering
 from persona_engine.store.clock import to_micros
+from persona_engine.store.instruction_rows import check_instruction, row_of
 from persona_engine.store.records import NewComparison
 from persona_engine.store.validate import check_name, check_number
 from persona_engine.types import Instruction, Scope
 
 FORMAT = "persona-user"
 VERSION = 1
+_OF_AN_INSTRUCTION = (
+    *("kind", "strength", "scope", "source", "trust", "status"),
+    *("supersedes", "superseded_by", "language"),
+)
 
 Rows = list[dict[str, Any]]
 
@@ -142,21 +147,21 @@ def _rating(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _instruction(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
-    optional = {
-        name: item[name]
-        for name in ("kind", "strength", "scope", "source", "trust", "status", "supersedes")
-        if name in item
-    }
+    optional = {name: item[name] for name in _OF_AN_INSTRUCTION if name in item}
+    rests_on = item.get("rests_on") or []
+    if not isinstance(rests_on, list):
+        raise InvalidInputError(f"rests_on is {rests_on!r}, expected a list of ids")
     instruction = Instruction(
         item["id"],
         item["text"],
         _moment("created_at", item["created_at"]),
         valid_from=_optional_moment("valid_from", item.get("valid_from")),
         valid_until=_optional_moment("valid_until", item.get("valid_until")),
+        rests_on=tuple(rests_on),
         **optional,
     )
-    instructions.check_instruction(instruction)
-    return instructions.row_of(scope, instruction)
+    check_instruction(instruction)
+    return row_of(scope, instruction)
 
 
 def _steering(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ _AUDIT = (
     )
     .order_by(schema.audit_event.c.sequence)
 )
+_CHANGING = {"status", "superseded_by"}
 _EXISTING = {
     table.name: select(table).where(
         table.c.tenant == bindparam("in_tenant"), table.c.user == bindparam("of_user")
@@ -129,7 +130,7 @@ def _missing(
         stored = found.get(row[names])
         if stored is None:
             new.append(row)
-        elif any(stored[column] != value for column, value in row.items() if column != "status"):
+        elif any(stored[each] != row[each] for each in row.keys() - _CHANGING):
             raise ConflictError(
                 f"{name} {row[names]!r} is stored already, with other content",
                 remedy="export the user first, forget them, then import",

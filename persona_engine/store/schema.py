@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that builds these tables."""
 
 NAME_LENGTH = 256
@@ -164,6 +164,9 @@ instruction = Table(
     _time("valid_from", nullable=True),
     _time("valid_until", nullable=True),
     _name("supersedes", nullable=True),
+    _name("superseded_by", nullable=True),
+    Column("language", String(35), nullable=False, server_default=""),
+    Column("rests_on", JSON(none_as_null=True)),
     Column("scope", Text, nullable=False),
     Column("text", Text, nullable=False),
     UniqueConstraint("tenant", "user", "id"),

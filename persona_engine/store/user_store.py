@@ -137,22 +137,30 @@ class UserStore:
         """
         instructions.add(self._database, self.scope, instruction, now=self._now())
 
-    def replace_instruction(self, old_id: str, new: Instruction) -> None:
-        """Put ``new`` in the place of ``old_id``, which stays in the history as superseded.
+    def replace_instruction(self, old_ids: Sequence[str], new: Instruction) -> Instruction:
+        """Put ``new`` in the place of others, which stay in the history as superseded.
+
+        Returns:
+            The new one, which names the first of those that it superseded.
 
         Raises:
-            NotFoundError: This user has no instruction ``old_id``.
-            ConflictError: It was superseded already, or the id of ``new`` is taken.
+            NotFoundError: This user has no such instruction.
+            ConflictError: One was superseded already, or the id of ``new`` is taken.
         """
-        instructions.supersede(self._database, self.scope, old_id, new)
+        return instructions.supersede(self._database, self.scope, old_ids, new)
 
-    def set_instruction_status(self, id: str, status: InstructionStatus) -> Instruction:  # noqa: A002
-        """Change an instruction's status and return it as it is now.
+    def change_instructions(
+        self, changes: Mapping[str, instructions.StatusChange]
+    ) -> tuple[Instruction, ...]:
+        """Change the status of instructions, all or none; return them as they are now.
+
+        Args:
+            changes: New status, and the successor if there is one, by id.
 
         Raises:
             NotFoundError: This user has no such instruction.
         """
-        return instructions.set_status(self._database, self.scope, id, status)
+        return instructions.change(self._database, self.scope, changes)
 
     def instruction(self, id: str) -> Instruction:  # noqa: A002
         """Return one instruction.

@@ -31,7 +31,8 @@ class Instruction:
         created_at: When it was said.
         valid_from: Applied from then on, or None.
         valid_until: Applied before then, or None.
-        supersedes: The instruction that it replaced, or None.
+        supersedes: The instruction that it took the place of (of several the nearest), or None.
+        superseded_by: The instruction that took its place, or None.
         language: BCP 47 code of the language it is said in; empty when nobody told.
         rests_on: Ids of the messages or comparisons that it was drawn from.
     """
@@ -48,6 +49,7 @@ class Instruction:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     supersedes: str | None = None
+    superseded_by: str | None = None
     language: str = ""
     rests_on: tuple[str, ...] = ()
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from persona_engine.errors import ConflictError, InvalidInputError
+from persona_engine.errors import ConflictError, InvalidInputError, WeightsError
 from persona_engine.features import Text
-from persona_engine.instructions import reconcile, validate_instruction
+from persona_engine.instructions import (
+    Reconciliation,
+    as_of,
+    reconcile,
+    undoing,
+    validate_instruction,
+)
 from persona_engine.store import check_text
-from persona_engine.types import FloatArray, Instruction, InstructionKind, Strength
+from persona_engine.types import (
+    FloatArray,
+    Instruction,
+    InstructionKind,
+    InstructionSource,
+    InstructionStatus,
+    Strength,
+)
 from persona_engine.user.scoped import ScopedToUser, check_count
+
+logger = logging.getLogger("persona_engine.instructions")
 
 
 class StandingInstructions(ScopedToUser):
@@ -25,36 +41,54 @@ class StandingInstructions(ScopedToUser):
         kind: InstructionKind = "preference",
         strength: Strength = "prefer",
         scope: str = "",
+        source: InstructionSource = "user",
+        trust: float = 1.0,
+        language: str = "",
+        valid_from: datetime | None = None,
         valid_until: datetime | None = None,
+        rests_on: Sequence[str] = (),
     ) -> Instruction:
-        """Keep what the person wants from now on; what says the same as another is merged.
+        """Keep what the person wants from now on.
+
+        What says the same as another instruction is merged with it; what contradicts or updates
+        others of the same scope takes their place, and they stay in the history (`undo` brings
+        them back). No language model is needed.
+
+        Args:
+            text: The person's words.
+            kind: What sort of wish it is.
+            strength: Whether it must hold or is preferred.
+            scope: When it applies, in words, such as "if I ask for flights"; empty for always, or
+                where the text says it.
+            source: Who said it; an operator's rules outrank a user's.
+            trust: 0 to 1.
+            language: BCP 47 code of the language it is said in, if known.
+            valid_from: Applied from then on.
+            valid_until: Applied before then.
+            rests_on: Ids of the messages or comparisons that it was drawn from.
 
         Returns:
             The instruction that is in force: the new one, or the one that said it already.
 
         Raises:
-            InvalidInputError: The text is blank, too long, or cannot be stored.
+            InvalidInputError: The text is blank, too long, or cannot be stored, or a value is out
+                of range.
         """
-        new = validate_instruction(
-            Instruction(
-                id=uuid.uuid4().hex,
-                text=text,
-                created_at=self._runtime.clock(),
-                kind=kind,
-                strength=strength,
-                scope=scope,
-                valid_until=valid_until,
-            )
+        new = Instruction(
+            id=uuid.uuid4().hex,
+            text=text,
+            created_at=self._runtime.clock(),
+            kind=kind,
+            strength=strength,
+            scope=scope,
+            source=source,
+            trust=trust,
+            language=language,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            rests_on=tuple(rests_on),
         )
-        verdict = reconcile(new, self.instructions())
-        if verdict.action == "keep" and verdict.existing is not None:
-            return verdict.existing
-        if verdict.action == "replace" and verdict.existing is not None:
-            new = replace(new, supersedes=verdict.existing.id)
-            self._rows.replace_instruction(verdict.existing.id, new)
-        else:
-            self._rows.add_instruction(new)
-        return new
+        return self._add(validate_instruction(new))
 
     def revise(self, instruction_id: str, text: str) -> Instruction:
         """Put other words in an instruction's place; the old ones stay in the history.
@@ -64,38 +98,65 @@ class StandingInstructions(ScopedToUser):
             InvalidInputError: The text cannot be kept.
             ConflictError: The instruction is not active any more.
         """
-        old = self._rows.instruction(instruction_id)
-        if old.status != "active":
-            raise ConflictError(
-                f"instruction {instruction_id!r} is {old.status}, expected an active one",
-                remedy="revise the one that is active now (`instructions()` lists them)",
-            )
-        new = replace(
-            old,
-            id=uuid.uuid4().hex,
-            text=text,
-            created_at=self._runtime.clock(),
-            supersedes=old.id,
-        )
-        new = validate_instruction(new)
-        self._rows.replace_instruction(old.id, new)
-        return new
+        old = self._in_state(instruction_id, "active", "revise")
+        new = replace(old, id=uuid.uuid4().hex, text=text, created_at=self._runtime.clock())
+        return self._rows.replace_instruction([old.id], validate_instruction(new))
 
     def retract(self, instruction_id: str) -> Instruction:
-        """Take an instruction back; it stays in the history.
+        """Take an instruction back, or dismiss a suggested one; it stays in the history.
 
         Raises:
             NotFoundError: This user has no such instruction.
         """
-        return self._rows.set_instruction_status(instruction_id, "retracted")
+        (taken_back,) = self._rows.change_instructions({instruction_id: ("retracted", None)})
+        return taken_back
+
+    def undo(self, instruction_id: str) -> tuple[Instruction, ...]:
+        """Undo what last happened to an instruction, and return all that changed, as it is now.
+
+        An active one is retracted, and those whose place it took are in force again; a retracted
+        one is in force again.
+
+        Raises:
+            NotFoundError: This user has no such instruction.
+            ConflictError: It was superseded: the one that took its place is to be undone.
+        """
+        return self._rows.change_instructions(undoing(instruction_id, self._rows.instructions()))
+
+    def suggestions(self) -> tuple[Instruction, ...]:
+        """Return what was read from behaviour and acts only when the person accepts it."""
+        return self._rows.instructions(status="suggested")
+
+    def accept(self, instruction_id: str) -> Instruction:
+        """Put a suggested instruction in force, merged with what was said as `instruct` does.
+
+        Returns:
+            The instruction that is in force: this one, or the one that said it already.
+
+        Raises:
+            NotFoundError: This user has no such instruction.
+            ConflictError: It is not a suggested one.
+        """
+        suggested = self._in_state(instruction_id, "suggested", "accept")
+        active = replace(suggested, status="active")
+        verdict = self._reconcile(active)
+        if verdict.action == "keep" and verdict.existing is not None:
+            by = verdict.existing.id
+            self._rows.change_instructions({suggested.id: ("superseded", by)})
+            return verdict.existing
+        changes: dict[str, tuple[InstructionStatus, str | None]] = {
+            each.id: ("superseded", suggested.id) for each in verdict.superseded
+        }
+        return self._rows.change_instructions({suggested.id: ("active", None), **changes})[0]
 
     def instructions(self) -> tuple[Instruction, ...]:
         """Return the active instructions in the order in which they were said."""
-        return self._rows.instructions(status="active")
+        found = as_of(self._rows.instructions(status="active"), self._runtime.clock())
+        return tuple(each for each in found if each.status == "active")
 
     def history(self) -> tuple[Instruction, ...]:
-        """Return every instruction, also superseded and retracted ones."""
-        return self._rows.instructions()
+        """Return every instruction, also suggested, superseded, retracted and expired ones."""
+        return as_of(self._rows.instructions(), self._runtime.clock())
 
     def find_instructions(self, query: str, *, count: int = 5) -> list[tuple[Instruction, float]]:
         """Return the person's active instructions nearest in meaning to a text, with cosines.
@@ -124,3 +185,34 @@ class StandingInstructions(ScopedToUser):
             load, rows.instruction_generation(), vector, count=count, allowed=tuple(mine)
         )
         return [(mine[key], cosine) for key, cosine in found]
+
+    def _add(self, new: Instruction) -> Instruction:
+        verdict = self._reconcile(new)
+        if verdict.action == "keep" and verdict.existing is not None:
+            return verdict.existing
+        if verdict.superseded:
+            return self._rows.replace_instruction([each.id for each in verdict.superseded], new)
+        self._rows.add_instruction(new)
+        return new
+
+    def _reconcile(self, new: Instruction) -> Reconciliation:
+        active = self.instructions()
+        if not active:
+            return reconcile(new, active)
+        try:
+            sentences = self._runtime.sentences
+            sentences.get(self.scope.tenant, [Text(new.text)])  # selection will want it too
+        except WeightsError as error:
+            logger.warning("instructions are compared by their words alone: %s", error)
+            return reconcile(new, active)
+        embed = self._runtime.language_tools(self.scope.tenant).embed
+        return reconcile(new, active, embed=embed, fingerprint=sentences.encoder.fingerprint)
+
+    def _in_state(self, instruction_id: str, status: InstructionStatus, verb: str) -> Instruction:
+        found = self._rows.instruction(instruction_id)
+        if found.status != status:
+            raise ConflictError(
+                f"instruction {instruction_id!r} is {found.status}, expected {status} to {verb} it",
+                remedy="`history()` lists every instruction with its status",
+            )
+        return found

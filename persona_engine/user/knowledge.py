@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from persona_engine.instructions import as_of
 from persona_engine.types import FloatArray, Neighbour, Profile, Receipt
 from persona_engine.user.scoped import ScopedToUser, check_count, no_population
 
@@ -23,7 +24,7 @@ class Knowledge(ScopedToUser):
         return Profile(
             tenant=self.scope.tenant,
             user=self.scope.user,
-            instructions=self._rows.instructions(),
+            instructions=as_of(self._rows.instructions(), self._runtime.clock()),
             comparisons=count,
             tastes=() if belief is None else self._runtime.personalizer.tastes(self.scope, belief),
             reward_model=None if belief is None else belief.model.name,

@@ -114,7 +114,7 @@ def test_one_of_many_replaces_an_instruction(store: Store) -> None:
     def replace(number: int) -> bool:
         try:
             new = Instruction(f"i{number}", "Be long.", moment)
-            store.user(ALICE).replace_instruction("i", new)
+            store.user(ALICE).replace_instruction(["i"], new)
         except ConflictError:
             return False
         return True

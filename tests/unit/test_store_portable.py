@@ -54,7 +54,7 @@ def fill(store: Store, user: UserStore) -> None:
     user.record([NewComparison("p", "own a", "own b", reply="r1")], fold=counting())
     user.rate("r1", 0.5)
     user.add_instruction(instruction("i1"))
-    user.replace_instruction("i1", instruction("i2"))
+    user.replace_instruction(["i1"], instruction("i2"))
     user.steer({"length": -1.0})
     user.audit("import", {"rows": 1})
 

@@ -79,9 +79,9 @@ def test_instruction_generation_changes_with_every_write(store: Store) -> None:
     seen = [tenant.instruction_generation()]
     user.add_instruction(Instruction("i1", "Be brief.", MOMENT))
     seen.append(tenant.instruction_generation())
-    user.replace_instruction("i1", Instruction("i2", "Be long.", MOMENT))
+    user.replace_instruction(["i1"], Instruction("i2", "Be long.", MOMENT))
     seen.append(tenant.instruction_generation())
-    user.set_instruction_status("i2", "retracted")
+    user.change_instructions({"i2": ("retracted", None)})
     seen.append(tenant.instruction_generation())
     document = user.export()
     user.forget()

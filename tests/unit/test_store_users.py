@@ -207,20 +207,20 @@ def test_instructions_keep_their_history(store: Store) -> None:
     )
     user.add_instruction(full)
     assert user.instruction("i1") == full
-    user.replace_instruction("i1", instruction("i2"))
+    user.replace_instruction(["i1"], instruction("i2"))
     assert [(i.id, i.status, i.supersedes) for i in user.instructions()] == [
         ("i1", "superseded", None),
         ("i2", "active", "i1"),
     ]
     assert [i.id for i in user.instructions(status="active")] == ["i2"]
-    assert user.set_instruction_status("i2", "retracted").status == "retracted"
+    assert user.change_instructions({"i2": ("retracted", None)})[0].status == "retracted"
     assert user.instructions(status="active") == ()
     with pytest.raises(ConflictError, match="superseded already"):
-        user.replace_instruction("i1", instruction("i3"))
+        user.replace_instruction(["i1"], instruction("i3"))
     with pytest.raises(ConflictError, match="'i2' is stored already"):
         user.add_instruction(instruction("i2"))
     with pytest.raises(ConflictError, match="'i1' is stored already"):
-        user.replace_instruction("i2", instruction("i1"))
+        user.replace_instruction(["i2"], instruction("i1"))
     assert user.instruction("i2").status == "retracted"
 
 
@@ -232,9 +232,9 @@ def test_foreign_and_unknown_instructions_look_alike(store: Store) -> None:
         with pytest.raises(NotFoundError, match=expected):
             alice(store).instruction(name)
         with pytest.raises(NotFoundError, match=expected):
-            alice(store).set_instruction_status(name, "retracted")
+            alice(store).change_instructions({name: ("retracted", None)})
         with pytest.raises(NotFoundError, match=expected):
-            alice(store).replace_instruction(name, instruction("i2"))
+            alice(store).replace_instruction([name], instruction("i2"))
     assert alice(store).instructions() == ()
     assert bob(store).instruction("i1").status == "active"
 
