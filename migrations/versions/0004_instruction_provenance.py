@@ -26,7 +26,9 @@ def upgrade() -> None:
     op.add_column(
         "instruction", sa.Column("language", sa.String(35), nullable=False, server_default="")
     )
-    op.add_column("instruction", sa.Column("rests_on", sa.JSON, nullable=True))
+    op.add_column(
+        "instruction", sa.Column("rests_on", sa.Text, nullable=False, server_default="[]")
+    )
     op.execute(_FOLLOW)
 
 

@@ -148,7 +148,7 @@ def _rating(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _instruction(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
     optional = {name: item[name] for name in _OF_AN_INSTRUCTION if name in item}
-    rests_on = item.get("rests_on") or []
+    rests_on = item.get("rests_on", [])
     if not isinstance(rests_on, list):
         raise InvalidInputError(f"rests_on is {rests_on!r}, expected a list of ids")
     instruction = Instruction(

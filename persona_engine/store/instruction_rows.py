@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, get_args
@@ -81,7 +82,7 @@ def row_of(scope: Scope, instruction: Instruction) -> dict[str, Any]:
         "supersedes": instruction.supersedes,
         "superseded_by": instruction.superseded_by,
         "language": instruction.language,
-        "rests_on": list(instruction.rests_on) or None,
+        "rests_on": json.dumps(instruction.rests_on),
         "scope": instruction.scope,
         "text": instruction.text,
     }
@@ -106,7 +107,7 @@ def instruction_of(row: Sequence[Any]) -> Instruction:
         supersedes=supersedes,
         superseded_by=superseded_by,
         language=language,
-        rests_on=tuple(rests_on or ()),
+        rests_on=tuple(json.loads(rests_on)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -154,6 +155,8 @@ def _rows(
 def _portable(column: str) -> Callable[[Any], Any]:
     if column in _TIMES:
         return lambda micros: None if micros is None else from_micros(micros).isoformat()
+    if column == "rests_on":
+        return json.loads
     if column == "blob":
         return lambda blob: base64.b64encode(blob).decode()
     return lambda value: value

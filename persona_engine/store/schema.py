@@ -166,7 +166,7 @@ instruction = Table(
     _name("supersedes", nullable=True),
     _name("superseded_by", nullable=True),
     Column("language", String(35), nullable=False, server_default=""),
-    Column("rests_on", JSON(none_as_null=True)),
+    Column("rests_on", Text, nullable=False, server_default="[]"),
     Column("scope", Text, nullable=False),
     Column("text", Text, nullable=False),
     UniqueConstraint("tenant", "user", "id"),

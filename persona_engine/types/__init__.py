@@ -38,6 +38,7 @@ from persona_engine.types.instruction import (
 from persona_engine.types.knowledge import Neighbour, Profile, Receipt, Taste
 from persona_engine.types.listening import (
     FollowUpComparison,
+    Heard,
     Principle,
     Reaction,
     ReactionKind,
@@ -68,6 +69,7 @@ __all__ = [
     "FloatArray",
     "FollowUpComparison",
     "Generation",
+    "Heard",
     "Instruction",
     "InstructionKind",
     "InstructionSource",

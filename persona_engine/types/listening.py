@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from persona_engine.types.chat import Conversation
-from persona_engine.types.instruction import InstructionKind, Strength
+from persona_engine.types.chat import Comparison, Conversation
+from persona_engine.types.instruction import Instruction, InstructionKind, Strength
 
 ReactionKind = Literal[
     # satisfied
@@ -94,6 +94,21 @@ class Signals:
     wishes: tuple[Wish, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     comparisons: tuple[FollowUpComparison, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of listening to one conversation.
+
+    Args:
+        signals: What the miner read.
+        suggested: Instructions that were kept; each waits for acceptance unless the host opted in.
+        comparisons: Comparisons that were learned from.
+    """
+
+    signals: Signals
+    suggested: tuple[Instruction, ...]
+    comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,38 +243,67 @@ def test_instructions_come_change_and_go(call):
     assert (wish["scope"], wish["strength"], wish["kind"]) == ("at work", "must", "format")
     assert wish["valid_until"] == "2099-01-01T00:00:00+00:00"
     revised = document(
-        call("instruct", "Answer in full.", "--user", "ada", "--revise", wish["id"], "--json")
+        call("instructions", "revise", wish["id"], "Answer in full.", "--user", "ada", "--json")
     )
     assert revised["supersedes"] == wish["id"]
-    kept = document(call("instructions", "--user", "ada", "--json"))["instructions"]
-    assert [each["text"] for each in kept] == ["Answer in full."]
-    assert call("instruct", "--user", "ada", "--retract", revised["id"]).exit_code == 0
-    assert document(call("instructions", "--user", "ada", "--json"))["instructions"] == []
-    history = document(call("instructions", "--user", "ada", "--history", "--json"))
-    assert len(history["instructions"]) == 2
-    shown = call("instructions", "--user", "ada", "--history").stdout
-    assert all(each["id"] in shown for each in history["instructions"])
+    assert [each["text"] for each in listed(call)] == ["Answer in full."]
+    assert call("instructions", "retract", revised["id"], "--user", "ada").exit_code == 0
+    assert listed(call) == []
+    history = listed(call, "--history")
+    assert len(history) == 2
+    shown = call("instructions", "list", "--user", "ada", "--history").stdout
+    assert all(each["id"] in shown for each in history)
+    assert call("instructions", "undo", revised["id"], "--user", "ada").exit_code == 0
+    back = document(call("instructions", "undo", revised["id"], "--user", "ada", "--json"))
+    assert {each["text"]: each["status"] for each in back["instructions"]} == {
+        "Answer in full.": "retracted",
+        "Answer briefly.": "active",
+    }
+
+
+def test_an_operators_rule_is_kept_beside_the_users(call):
+    rule = document(
+        call("instruct", "Be polite.", "--user", "ada", "--source", "operator", "--json")
+    )
+    assert rule["source"] == "operator"
+    call("instruct", "Be polite.", "--user", "ada")
+    assert len(listed(call)) == 2
+
+
+def listed(call, *options):
+    return document(call("instructions", "list", "--user", "ada", "--json", *options))[
+        "instructions"
+    ]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         [],
-        ["text", "--retract", "x"],
         ["text", "--until", "soon"],
         ["text", "--kind", "order"],
         ["text", "--strength", "weak"],
+        ["text", "--source", "neighbour"],
         ["  "],
     ],
 )
 def test_wrong_instructions_are_refused(call, arguments):
     assert call("instruct", "--user", "ada", *arguments).exit_code == 2
-    assert document(call("instructions", "--user", "ada", "--json"))["instructions"] == []
+    assert listed(call) == []
 
 
-def test_an_unknown_instruction_is_not_found(call):
-    assert call("instruct", "--user", "ada", "--retract", "x").exit_code == 3
-    assert call("instruct", "text", "--user", "ada", "--revise", "x").exit_code == 3
+@pytest.mark.parametrize("verb", ["retract", "accept", "undo", "revise"])
+def test_an_unknown_instruction_is_not_found(call, verb):
+    words = ["text"] if verb == "revise" else []
+    assert call("instructions", verb, "x", *words, "--user", "ada").exit_code == 3
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '[{"role": "user"}]', '["hi"]'])
+def test_what_is_no_conversation_is_not_listened_to(call, tmp_path, content):
+    file = tmp_path / "conversation.json"
+    file.write_text(content)
+    assert call("instructions", "listen", str(file), "--user", "ada").exit_code == 2
+    assert call("instructions", "listen", str(tmp_path / "none"), "--user", "ada").exit_code == 2
 
 
 def test_profile_shows_tastes_and_neighbours(fitted):
@@ -320,7 +349,10 @@ def test_forget_asks(call, typed, code, left):
     result = call("forget", "--user", "ada", typed=typed)
     assert result.exit_code == code
     assert ("sha256" in result.stdout) == (code == 0)
-    assert len(document(call("instructions", "--user", "ada", "--json"))["instructions"]) == left
+    assert (
+        len(document(call("instructions", "list", "--user", "ada", "--json"))["instructions"])
+        == left
+    )
 
 
 @pytest.mark.parametrize(
