@@ -30,6 +30,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "generator": {"local"},
     "decoder": {"best_of_n"},
     "instruction_selector": {"embedding_selector"},
+    "principle_inducer": {"principles"},
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}
 

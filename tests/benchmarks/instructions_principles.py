@@ -1,0 +1,188 @@
+"""Principles: found for people with a planted taste, and not for people who choose at random.
+
+    python tests/benchmarks/instructions_principles.py [--quick] [--json]
+
+Forty people choose between replies that differ in several ways at once (`principle_people`), thirty
+times each: by length, by tone, or by whether it is a list; every tenth choice is turned round.
+Named attributes are the bank's, in the features of the language model, so that heads fitted to the
+bank's texts are read on others. Then as many people, and many more, choose by coin.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from persona_engine.encoders import hidden_state_encoder
+from persona_engine.interfaces import LanguageTools
+from persona_engine.onboarding import load_shipped
+from persona_engine.types import AttributePairs, Evidence, FloatArray, PairText, Principle
+from persona_engine.weights import resolve
+from persona_principles import Principles
+
+sys.path.insert(0, str(Path(__file__).parent))
+from principle_people import Pool, Shape, make_pool
+from report import Figure, arguments, finish, say
+
+NOISE = 0.1
+COMPARISONS = 30
+PEOPLE = 40
+AT_RANDOM = 400  # people who choose by coin, for a figure with a small standard error
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What a person wants, and which principles say so.
+
+    Args:
+        name: Of the taste.
+        amount: How much of it a reply has.
+        said_by: Texts of the principles that are right.
+    """
+
+    name: str
+    amount: Callable[[Shape], float]
+    said_by: frozenset[str]
+
+
+TASTES = (
+    Taste(
+        "concise",
+        lambda shape: -shape.tips,
+        frozenset({"Keep replies concise.", "Keep replies short."}),
+    ),
+    Taste(
+        "formal",
+        lambda shape: float(shape.tone == "formal"),
+        frozenset(
+            {
+                "Write in a formal tone.",
+                "Write words out in full, without contractions.",
+                "Use precise, learned words.",
+            }
+        ),
+    ),
+    Taste(
+        "bullets",
+        lambda shape: float(shape.bullets),
+        frozenset({"Use lists and numbered steps.", "Use bullet points or numbered lists."}),
+    ),
+)
+
+
+def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
+    """Return the figures; ``data`` is not read: the texts are the benchmark's own."""
+    pool, attributes = _material(quick=quick, seed=seed)
+    inducer = Principles()
+    people = 12 if quick else PEOPLE
+    found: dict[str, list[tuple[bool, bool]]] = {each.name: [] for each in TASTES}
+    for person in range(people):
+        taste = TASTES[person % len(TASTES)]
+        rng = np.random.default_rng([seed, 1, person])
+        principles = _induce(inducer, *_choices(pool, taste, rng), attributes, rng)
+        said = {each.text for each in principles}
+        found[taste.name].append((bool(said & taste.said_by), bool(said - taste.said_by)))
+        say(f"{taste.name}: {sorted(said)}")
+    by_chance = []
+    for person in range(60 if quick else AT_RANDOM):
+        rng = np.random.default_rng([seed, 2, person])
+        by_chance.append(bool(_induce(inducer, *_choices(pool, None, rng), attributes, rng)))
+    return _figures(found, by_chance, people=people)
+
+
+def _figures(
+    found: Mapping[str, Sequence[tuple[bool, bool]]], by_chance: Sequence[bool], *, people: int
+) -> dict[str, Figure]:
+    everybody = [each for some in found.values() for each in some]
+    share = float(np.mean(by_chance))
+    error = float(np.sqrt(0.05 * 0.95 / len(by_chance)))
+    figures = {
+        "principles_right": Figure(
+            float(np.mean([right for right, _ in everybody])), "share of people", 0.5,
+            f"{people} people, {COMPARISONS} comparisons, {NOISE:.0%} noise", "at least",
+        ),
+        "principles_besides": Figure(
+            float(np.mean([other for _, other in everybody])), "share of people", None,
+            "principles that are not the planted one",
+        ),
+        "principles_by_chance_first_40": Figure(
+            float(np.mean(by_chance[:PEOPLE])), "share of people",
+            0.05 + float(np.sqrt(0.05 * 0.95 / min(PEOPLE, len(by_chance)))),
+            "0.05 and one standard error",
+        ),
+        "principles_by_chance": Figure(
+            share, "share of people", 0.05 + error, f"{len(by_chance)} people, the same"
+        ),
+    }  # fmt: skip
+    for name, some in found.items():
+        value = float(np.mean([right for right, _ in some]))
+        figures[f"principles_right_{name}"] = Figure(value, "share of people")
+    return figures
+
+
+def _material(*, quick: bool, seed: int) -> tuple[Pool, tuple[AttributePairs, ...]]:
+    encoder = hidden_state_encoder(weights=resolve("smollm2-135m-instruct"))
+    default = load_shipped("hierarchical", encoder.fingerprint)
+    if default is None:
+        raise SystemExit(f"no shipped population for {encoder.fingerprint}")
+    pool = make_pool(encoder, pairs_a_topic=1 if quick else 3, seed=seed)
+    return pool, default.bank.labelled(np.arange(len(default.bank.low)))
+
+
+def _choices(
+    pool: Pool, taste: Taste | None, rng: np.random.Generator
+) -> tuple[tuple[PairText, ...], Evidence]:
+    """Return a person's comparisons, one for each topic, where the taste can decide if it may."""
+    prompts = sorted({prompt for prompt, *_ in pool.texts})
+    rows = []
+    for prompt in (prompts[n] for n in rng.permutation(len(prompts))[:COMPARISONS]):
+        about = [n for n, each in enumerate(pool.texts) if each[0] == prompt]
+        telling = [n for n in about if taste is not None and _lead(pool, n, taste) != 0]
+        rows.append(int(rng.choice(telling or about)))
+    chosen, rejected, texts = [], [], []
+    for row in rows:
+        lead = 0.0 if taste is None else _lead(pool, row, taste)
+        first = bool(rng.random() < 0.5) if lead == 0 else lead > 0
+        if lead != 0 and rng.random() < NOISE:
+            first = not first
+        prompt, *two = pool.texts[row]
+        a, b = (0, 1) if first else (1, 0)
+        chosen.append(pool.features[row, a])
+        rejected.append(pool.features[row, b])
+        texts.append(PairText(prompt, two[a], two[b]))
+    return tuple(texts), Evidence(np.stack(chosen), np.stack(rejected))
+
+
+def _lead(pool: Pool, row: int, taste: Taste) -> float:
+    a, b = pool.shapes[row]
+    return float(taste.amount(a) - taste.amount(b))
+
+
+def _induce(
+    inducer: Principles,
+    texts: tuple[PairText, ...],
+    evidence: Evidence,
+    attributes: Sequence[AttributePairs],
+    rng: np.random.Generator,
+) -> tuple[Principle, ...]:
+    tools = LanguageTools(_no_sentences)
+    return inducer.induce(texts, evidence, attributes=attributes, rng=rng, tools=tools)
+
+
+def _no_sentences(texts: Sequence[str]) -> FloatArray:
+    raise SystemExit("the inducer asked for sentence embeddings, which it has no use for")
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments(__doc__.splitlines()[0] if __doc__ else "").parse_args()
+    figures = measure(Path(), quick=options.quick, seed=options.seed)
+    finish(figures, seed=options.seed, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()
