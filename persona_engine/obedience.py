@@ -30,7 +30,7 @@ class Obedience:
         conversation: The messages so far, without the instructions.
         selected: The instructions in use, each with the probability that it applies.
         verifiers: Those that may be asked, surest first.
-        tools: What verifiers may ask.
+        tools: Returns what verifiers may ask, once one is asked.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Obedience:
         selected: Sequence[SelectedInstruction],
         verifiers: Sequence[InstructionVerifier],
         *,
-        tools: LanguageTools,
+        tools: Callable[[], LanguageTools],
     ) -> None:
         self._conversation = conversation
         self._tools = tools
@@ -92,7 +92,7 @@ class Obedience:
         texts: Sequence[str],
     ) -> list[list[Check]]:
         instructions = [each.instruction for each in share]
-        found = verifier.verify(self._conversation, instructions, texts, tools=self._tools)
+        found = verifier.verify(self._conversation, instructions, texts, tools=self._tools())
         _require_contract(verifier.name, found, len(instructions), len(texts))
         return [
             [

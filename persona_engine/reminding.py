@@ -79,7 +79,7 @@ class Reminder:
         """Return the verifiers of the instructions in use, bound to the conversation."""
         used = [each for each in decisions if each.used]
         verifiers = self._verifiers() if used else ()
-        return Obedience(messages, used, verifiers, tools=self._tools(scope.tenant))
+        return Obedience(messages, used, verifiers, tools=lambda: self._tools(scope.tenant))
 
     def _embed(
         self, scope: Scope, messages: Conversation, active: Sequence[Instruction]

@@ -140,11 +140,12 @@ class Runtime(ChosenPlugins):
 
     def language_tools(self, tenant: str) -> LanguageTools:
         """Return what methods that read words may ask, for one tenant's texts."""
+        sentences = self.sentences
 
         def embed(texts: Sequence[str]) -> FloatArray:
-            return self.sentences.get(tenant, [Text(each) for each in texts], keep=False)
+            return sentences.get(tenant, [Text(each) for each in texts], keep=False)
 
-        return LanguageTools(embed, self._context().log_likelihood)
+        return LanguageTools(embed, sentences.encoder.fingerprint, self._context().log_likelihood)
 
     def _context(self) -> Context:
         """Return what models of texts may ask: the language model, where there is one."""

@@ -48,10 +48,10 @@ def render_instructions(
 ) -> Rendering:
     """Append one delimited block to the last user message, after a blank line.
 
-    What must hold comes first, then what the operator said before what the user said before what
-    was induced; among equals the order given stays. When not all fit, later ones give way. The
-    arguments are never changed, and a conversation that already ends in this very block stays as
-    it is.
+    What must hold and constraints come first; of each, what the operator said before what the user
+    said before what was induced; among equals the order given stays. When not all fit, later ones
+    give way. The arguments are never changed, and a conversation that already ends in this very
+    block stays as it is.
 
     Args:
         conversation: OpenAI-style messages.
@@ -102,8 +102,9 @@ def last_user_turn(conversation: Conversation) -> int | None:
     return None
 
 
-def _precedence(instruction: Instruction) -> tuple[bool, int]:
-    return instruction.strength != "must", _SOURCES.index(instruction.source)
+def _precedence(instruction: Instruction) -> tuple[bool, int, bool]:
+    constrains = instruction.strength == "must" or instruction.kind == "constraint"
+    return not constrains, _SOURCES.index(instruction.source), instruction.strength != "must"
 
 
 def _fit(

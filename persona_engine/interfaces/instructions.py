@@ -32,11 +32,13 @@ class LanguageTools:
 
     Args:
         embed: The engine's sentence encoder.
+        fingerprint: Name of that encoder's feature space, for methods that were trained in one.
         log_likelihood: The language model's log-probability of each response given its
             conversation; None where there is no language model.
     """
 
     embed: Embed
+    fingerprint: str
     log_likelihood: LogLikelihood | None = None
 
 

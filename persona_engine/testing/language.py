@@ -26,13 +26,13 @@ def language_tools(encoder: Encoder | None = None) -> LanguageTools:
         True
     """
     if encoder is None:
-        return LanguageTools(_hashed)
+        return LanguageTools(_hashed, "hashed-words")
 
     def embed(texts: Sequence[str]) -> FloatArray:
         vectors = encoder.encode([()] * len(texts), texts)
         return _unit(np.asarray(vectors, np.float32))
 
-    return LanguageTools(embed)
+    return LanguageTools(embed, encoder.fingerprint)
 
 
 def _hashed(texts: Sequence[str]) -> FloatArray:

@@ -200,13 +200,13 @@ class StandingInstructions(ScopedToUser):
         if not active:
             return reconcile(new, active)
         try:
-            sentences = self._runtime.sentences
-            sentences.get(self.scope.tenant, [Text(new.text)])  # selection will want it too
+            tools = self._runtime.language_tools(self.scope.tenant)
+            # Selection will want it too.
+            self._runtime.sentences.get(self.scope.tenant, [Text(new.text)])
         except WeightsError as error:
             logger.warning("instructions are compared by their words alone: %s", error)
             return reconcile(new, active)
-        embed = self._runtime.language_tools(self.scope.tenant).embed
-        return reconcile(new, active, embed=embed, fingerprint=sentences.encoder.fingerprint)
+        return reconcile(new, active, embed=tools.embed, fingerprint=tools.fingerprint)
 
     def _in_state(self, instruction_id: str, status: InstructionStatus, verb: str) -> Instruction:
         found = self._rows.instruction(instruction_id)

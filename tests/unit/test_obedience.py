@@ -67,7 +67,7 @@ def wish(text, *, probability=1.0, strength="prefer"):
 
 def obedience(*wishes, verifiers=None):
     verifiers = [MustMention()] if verifiers is None else verifiers
-    return Obedience(QUESTION, wishes, verifiers, tools=language_tools())
+    return Obedience(QUESTION, wishes, verifiers, tools=language_tools)
 
 
 def test_the_first_verifier_that_can_judges():
