@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -25,6 +26,7 @@ from persona_engine import PersonaEngine, Question
 from persona_engine.config import EngineConfig
 from persona_engine.interfaces import Encoder
 from persona_engine.onboarding import question_bank
+from persona_engine.types import Instruction
 from persona_engine.weights import resolve
 
 INSTRUCTIONS = (
@@ -61,6 +63,10 @@ SENTENCES = (
     "Ask somebody who has done it before, because {0} is easier to judge from outside.",
     "Then do a little every day rather than everything on one weekend.",
     "If it goes wrong, go back one step and try the simpler way.",
+)
+MATTERS = (
+    *("cooking", "flights", "taxes", "gardening", "running", "hotels", "homework", "music"),
+    *("letters", "software"),
 )
 HEAVY = ("torch", "transformers", "faiss", "sqlalchemy")
 
@@ -148,6 +154,41 @@ def personalize(engine: PersonaEngine, *, users: int, rounds: int, calls: int) -
         "personalize_ms": Figure(1e3 * whole.cpu, "CPU ms"),
         "personalize_users": Figure(users + 1, "users", baseline=f"{known} instructions"),
     }
+
+
+def select_among_many(
+    engine: PersonaEngine, *, instructions: int, rounds: int, calls: int
+) -> dict[str, Figure]:
+    """Measure `User.personalize` for a person of many instructions against encoding the request."""
+    user = engine.user("instructed")
+    rows = engine.store.user(user.scope)
+    now = datetime.now(UTC)
+    for number in range(instructions):
+        style = INSTRUCTIONS[number % len(INSTRUCTIONS)]
+        rows.add_instruction(Instruction(f"many-{number}", many(style, number), now))
+    encoder = engine.plugins.create(
+        "encoder", "sentence", weights=resolve(engine.config.sentence_encoder)
+    )
+    whole, part = in_turns(
+        lambda number: user.personalize([{"role": "user", "content": request(number)}]),
+        lambda number: encoder.encode([()], [request(number)]),
+        rounds=rounds,
+        calls=calls,
+    )
+    return {
+        "select_among_many_over_encoding": Figure(
+            whole.cpu / part.cpu, "ratio of CPU time", 1.5, f"{1e3 * part.cpu:.2f} ms"
+        ),
+        "select_among_many_ms": Figure(1e3 * whole.cpu, "CPU ms"),
+        "select_among_many_instructions": Figure(len(user.instructions()), "instructions"),
+    }
+
+
+def many(style: str, number: int) -> str:
+    """Return one of many instructions: a style by itself, or for one matter only."""
+    matter = MATTERS[number // len(INSTRUCTIONS) % len(MATTERS)]
+    plain = number < len(INSTRUCTIONS)
+    return style if plain else f"If I ask about {matter}: {style[0].lower()}{style[1:]}"
 
 
 def learn_from_new_texts(engine: PersonaEngine, *, rounds: int, calls: int) -> dict[str, Figure]:
@@ -269,6 +310,7 @@ def measure(folder: Path, *, quick: bool) -> Iterator[dict[str, Figure]]:
             rounds=rounds,
             calls=3 if quick else 30,
         )
+        yield select_among_many(engine, instructions=200, rounds=rounds, calls=3 if quick else 30)
         yield learn_from_new_texts(engine, rounds=rounds, calls=1 if quick else 6)
 
 

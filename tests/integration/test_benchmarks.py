@@ -46,6 +46,7 @@ def test_overhead(smollm2, minilm):
         "heavy_modules_loaded": 0,
         "prefer_cached_over_insert": 3.0,
         "personalize_over_encoding": 1.3,
+        "select_among_many_over_encoding": 1.5,
         "prefer_new_over_encoding": 1.3,
     }
     assert figures["heavy_modules_loaded"]["value"] == 0
