@@ -29,6 +29,11 @@ from typing import Any
 from persona_engine.testing.bigram import BigramGenerator
 from persona_engine.testing.decoders import DECODER_CHECKS, check_decoder, decoder_checks
 from persona_engine.testing.encoders import ENCODER_CHECKS, check_encoder, encoder_checks
+from persona_engine.testing.inducers import (
+    INDUCER_CHECKS,
+    check_principle_inducer,
+    principle_inducer_checks,
+)
 from persona_engine.testing.kit import BoundCheck, Check
 from persona_engine.testing.planted import Planted, plant
 from persona_engine.testing.reward_models import (
@@ -51,11 +56,13 @@ __all__ = [
     "check_decoder",
     "check_encoder",
     "check_instruction_selector",
+    "check_principle_inducer",
     "check_reward_model",
     "decoder_checks",
     "encoder_checks",
     "instruction_selector_checks",
     "plant",
+    "principle_inducer_checks",
     "reward_model_checks",
 ]
 
@@ -65,5 +72,6 @@ CHECKS: Mapping[str, Mapping[str, Check[Any]]] = MappingProxyType(
         "encoder": ENCODER_CHECKS,
         "decoder": DECODER_CHECKS,
         "instruction_selector": SELECTOR_CHECKS,
+        "principle_inducer": INDUCER_CHECKS,
     }
 )

@@ -58,10 +58,10 @@ class Choices:
 def read_choices(texts: Sequence[PairText], evidence: Evidence) -> Choices:
     """Return the comparisons that decide something: no ties, none of weight 0, no equal replies."""
     lean = 2.0 * evidence.target.astype(np.float64) - 1.0
-    weight = evidence.weight * np.minimum(np.abs(lean), 1.0)
+    weight = evidence.weight.astype(np.float64) * np.minimum(np.abs(lean), 1.0)
     differ = np.array([each.chosen != each.rejected for each in texts], bool)
     rows = np.flatnonzero((weight > 1e-9) & differ).astype(np.int64)
-    unit = _units([texts[row] for row in rows])
+    unit = _units([texts[int(row)] for row in rows])
     count = int(unit.max(initial=-1)) + 1
     most = np.zeros(count)
     np.maximum.at(most, unit, weight[rows])
@@ -97,4 +97,5 @@ def _whole_numbers(strength: NDArray[np.float64]) -> IntArray:
     if not len(strength):
         return np.zeros(0, np.int64)
     levels = np.maximum(np.rint(_LEVELS * strength / strength.max()), 1.0).astype(np.int64)
-    return levels // math.gcd(*levels.tolist())
+    coarse: IntArray = levels // math.gcd(*levels.tolist())
+    return coarse

@@ -39,7 +39,7 @@ def thin(
         where = tested[place]
         if where is not None:
             said = said & where
-        expected = sigmoid(explained[said] * each[said]).round(6)
+        expected = sigmoid(explained[said] * each[said]).astype(np.float64).round(6)
         if not kept or upper_tail(each[said] > 0, strength[said], expected) <= level:
             kept.append(place)
     return kept

@@ -15,6 +15,7 @@ from persona_engine.testing import (
     check_instruction_selector,
     decoder_checks,
     encoder_checks,
+    principle_inducer_checks,
     reward_model_checks,
 )
 from persona_engine.weights import resolve
@@ -73,6 +74,11 @@ def test_reward_models_conform(check: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("check", suite("decoder", decoder_checks))
 def test_decoders_conform(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", suite("principle_inducer", principle_inducer_checks))
+def test_principle_inducers_conform(check: Callable[[], None]) -> None:
     check()
 
 
