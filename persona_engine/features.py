@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,12 +31,20 @@ class Text:
     @property
     def key(self) -> str:
         """Name of its features, equal for equal content."""
+        if self.prompt == ():
+            return _sentence_key(self.response)
         return content_key(self.prompt, self.response)
 
     @property
     def conversation(self) -> Conversation:
         """The prompt as messages."""
         return as_conversation(self.prompt)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _sentence_key(sentence: str) -> str:
+    # A person's standing instructions are looked up for every reply.
+    return content_key((), sentence)
 
 
 class FeatureCache:
@@ -111,6 +120,7 @@ class FeatureCache:
         """Forget what is in memory; SQL and what the package ships stay."""
         with self._guard:
             self._memory.clear()
+        _sentence_key.cache_clear()
 
     def _find(self, tenant: str, keys: Sequence[str]) -> dict[str, FloatArray]:
         found: dict[str, FloatArray] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from persona_engine.attributes import Attributes
@@ -32,6 +33,8 @@ from persona_engine.types import Context, Conversation, FloatArray, Population, 
 from persona_engine.weighing import EvidencePolicy
 from persona_engine.weights import resolve
 
+_COUNTED = 4_096
+
 
 class Runtime(ChosenPlugins):
     """Wires plugins, weights, store and caches together; holds no algorithm.
@@ -58,6 +61,8 @@ class Runtime(ChosenPlugins):
         self.clock = clock
         self.progress = progress
         self.store = Store(config.database, clock=clock)
+        # Every reply of a person counts the same lines.
+        self._counted = lru_cache(maxsize=_COUNTED)(self._count_tokens)
         try:
             self.learner = self._learner()
         except BaseException:
@@ -163,6 +168,9 @@ class Runtime(ChosenPlugins):
         if self.config.generator is None:
             # Three bytes a token is more tokens than any common tokenizer makes of prose.
             return math.ceil(len(text.encode()) / 3)
+        return self._counted(text)
+
+    def _count_tokens(self, text: str) -> int:
         return self.generator.count_tokens(text)
 
     def index(self, tenant: str, kind: Kind, fingerprint: str) -> VectorCache:
@@ -178,6 +186,7 @@ class Runtime(ChosenPlugins):
         """Drop every feature that is held in memory."""
         with self._guard:
             held = [self.features, self._parts.get("sentences")]
+        self._counted.cache_clear()
         for cache in held:
             if isinstance(cache, FeatureCache):
                 cache.clear()

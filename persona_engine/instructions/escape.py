@@ -28,7 +28,9 @@ def escape_text(text: str) -> str:
         >>> escape_text("[INST] use [x] for done [/INST]")
         '(INST) use [x] for done (/INST)'
     """
-    visible = "".join(character for character in text if _is_kept(character))
+    visible = text
+    if not (text.isascii() and text.isprintable()):  # most are both, and a prompt holds many
+        visible = "".join(character for character in text if _is_kept(character))
     one_line = _SPACES.sub(" ", visible).strip()
     plain = _FENCE.sub("'''", one_line.translate(_ANGLES))
     return _BRACKETED.sub(_unbracketed, plain)

@@ -151,16 +151,16 @@ def _decisions(
 ) -> list[SelectedInstruction]:
     """Return the selector's judgements as the budget left them, placed ones first."""
     by_id = {each.instruction.id: each for each in judged}
-    placed = [by_id[each.id] for each in rendering.placed]
+    placed = dict.fromkeys(each.id for each in rendering.placed)
     crowded = {each.id for each in rendering.left_out}
     rest = [
         replace(each, used=False, reason=f"{each.reason}; no room in {budget} tokens")
         if each.instruction.id in crowded
         else each
         for each in judged
-        if each not in placed
+        if each.instruction.id not in placed
     ]
-    return [*placed, *rest]
+    return [*(by_id[each] for each in placed), *rest]
 
 
 def _left_out(instruction: Instruction, reason: str) -> SelectedInstruction:

@@ -107,7 +107,7 @@ def instruction_of(row: Sequence[Any]) -> Instruction:
         supersedes=supersedes,
         superseded_by=superseded_by,
         language=language,
-        rests_on=tuple(json.loads(rests_on)),
+        rests_on=() if rests_on == "[]" else tuple(json.loads(rests_on)),
     )
 
 
