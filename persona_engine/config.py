@@ -45,6 +45,8 @@ class EngineConfig(BaseSettings):
         principle_inducer: Plugin that finds rules which explain choices.
         accept_suggestions: Whether what was read from behaviour acts at once, without the person's
             acceptance.
+        operator_rules: Instructions of the operator for everybody, which must hold where they
+            apply and outrank what users say.
         candidates: Replies to consider when the user's taste or a checkable instruction is known.
         temperature: Sampling temperature.
         top_p: Nucleus of sampling.
@@ -88,6 +90,7 @@ class EngineConfig(BaseSettings):
     instruction_miner: str = "signals"
     principle_inducer: str = "principles"
     accept_suggestions: bool = False
+    operator_rules: tuple[str, ...] = ()
     candidates: int = Field(default=8, ge=1, le=256)
     temperature: float = Field(default=0.8, ge=0.0, le=10.0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)

@@ -26,6 +26,7 @@ class Reminder:
         verifiers: Judge whether replies keep them.
         tools: What methods that read words may ask, by tenant.
         count_tokens: Length of a text in the model's tokens.
+        rules: Instructions of the operator, for every user.
         budget: Most tokens that instructions may take.
         clock: Against which times of validity are held.
     """
@@ -39,6 +40,7 @@ class Reminder:
         verifiers: Callable[[], Sequence[InstructionVerifier]],
         tools: Callable[[str], LanguageTools],
         count_tokens: Callable[[str], int],
+        rules: Sequence[Instruction],
         budget: int,
         clock: Clock,
     ) -> None:
@@ -48,13 +50,15 @@ class Reminder:
         self._verifiers = verifiers
         self._tools = tools
         self._count_tokens = count_tokens
+        self._rules = tuple(rules)
         self._budget = budget
         self._clock = clock
 
     def remind(self, scope: Scope, messages: Conversation, watch: Stopwatch) -> AppliedInstructions:
         """Return the conversation with what applies placed beside its last user turn."""
         with watch.step("profile"):
-            active = self._store.user(scope).instructions(status="active")
+            own = self._store.user(scope).instructions(status="active")
+        active = (*self._rules, *own)
         now = self._clock()
         if not in_force(active, now=now) or last_user_turn(messages) is None:
             return untouched(messages)

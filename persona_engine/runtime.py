@@ -15,6 +15,7 @@ from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache, Text
 from persona_engine.index import Kind, VectorCache
+from persona_engine.instructions import operator_rule
 from persona_engine.interfaces import (
     AsksLanguageModel,
     Encoder,
@@ -60,6 +61,7 @@ class Runtime(ChosenPlugins):
         super().__init__(config, found)
         self.clock = clock
         self.progress = progress
+        self._rules = [operator_rule(text) for text in config.operator_rules]
         self.store = Store(config.database, clock=clock)
         # Every reply of a person counts the same lines.
         self._counted = lru_cache(maxsize=_COUNTED)(self._count_tokens)
@@ -133,6 +135,7 @@ class Runtime(ChosenPlugins):
             verifiers=lambda: self.verifiers,
             tools=self.language_tools,
             count_tokens=self.count_tokens,
+            rules=self._rules,
             budget=self.config.instruction_budget,
             clock=self.clock,
         )

@@ -5,7 +5,7 @@ instruction is said; the rest is what these are made of.
 """
 
 from persona_engine.instructions.escape import escape_text
-from persona_engine.instructions.lifecycle import as_of, undoing
+from persona_engine.instructions.lifecycle import as_of, operator_rule, undoing
 from persona_engine.instructions.reconcile import Reconciliation, reconcile
 from persona_engine.instructions.render import Rendering, render_instructions
 from persona_engine.instructions.select import AppliedInstructions, apply_instructions, in_force
@@ -24,6 +24,7 @@ __all__ = [
     "as_of",
     "escape_text",
     "in_force",
+    "operator_rule",
     "reconcile",
     "render_instructions",
     "undoing",

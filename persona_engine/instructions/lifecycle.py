@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from persona_engine.errors import ConflictError, NotFoundError
+from persona_engine.instructions.validate import validate_instruction
 from persona_engine.types import Instruction, InstructionStatus
 
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 Changes = dict[str, tuple[InstructionStatus, str | None]]
+
+
+def operator_rule(text: str) -> Instruction:
+    """Return an operator's rule for everybody, which the settings hold and no user's rows.
+
+    Raises:
+        InvalidInputError: The text cannot be an instruction.
+
+    Examples:
+        >>> rule = operator_rule("Never promise a refund.")
+        >>> rule.source, rule.strength, rule.status
+        ('operator', 'must', 'active')
+    """
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return validate_instruction(
+        Instruction(f"operator-{name}", text, _ALWAYS, strength="must", source="operator")
+    )
 
 
 def as_of(instructions: Sequence[Instruction], now: datetime) -> tuple[Instruction, ...]:

@@ -184,3 +184,18 @@ def test_undo_brings_back_what_was_superseded(ann):
 def test_what_is_no_conversation_is_not_listened_to(ann, messages):
     with pytest.raises(InvalidInputError):
         ann.listen(messages)
+
+
+@pytest.mark.model
+def test_the_operators_rules_hold_for_everybody(open_engine):
+    engine = open_engine(operator_rules=("Never promise a refund.",), max_tokens=8)
+    asked = [{"role": "user", "content": "My order is broken. Can I have my money back?"}]
+    for user in (engine.user("ann"), engine.user("bob")):
+        shown = user.personalize(asked)
+        assert "Must: Never promise a refund." in shown.messages[-1]["content"]
+        assert user.instructions() == ()
+
+
+def test_an_operators_rule_that_cannot_be_used_is_named(open_engine):
+    with pytest.raises(InvalidInputError, match="instruction is blank"):
+        open_engine(operator_rules=(" ",))
