@@ -46,6 +46,11 @@ from persona_engine.testing.selectors import (
     check_instruction_selector,
     instruction_selector_checks,
 )
+from persona_engine.testing.verifiers import (
+    VERIFIER_CHECKS,
+    check_instruction_verifier,
+    instruction_verifier_checks,
+)
 
 __all__ = [
     "CHECKS",
@@ -56,11 +61,13 @@ __all__ = [
     "check_decoder",
     "check_encoder",
     "check_instruction_selector",
+    "check_instruction_verifier",
     "check_principle_inducer",
     "check_reward_model",
     "decoder_checks",
     "encoder_checks",
     "instruction_selector_checks",
+    "instruction_verifier_checks",
     "plant",
     "principle_inducer_checks",
     "reward_model_checks",
@@ -72,6 +79,7 @@ CHECKS: Mapping[str, Mapping[str, Check[Any]]] = MappingProxyType(
         "encoder": ENCODER_CHECKS,
         "decoder": DECODER_CHECKS,
         "instruction_selector": SELECTOR_CHECKS,
+        "instruction_verifier": VERIFIER_CHECKS,
         "principle_inducer": INDUCER_CHECKS,
     }
 )

@@ -13,6 +13,7 @@ from persona_engine.plugins import PluginKind, discover
 from persona_engine.testing import (
     CHECKS,
     check_instruction_selector,
+    check_instruction_verifier,
     decoder_checks,
     encoder_checks,
     principle_inducer_checks,
@@ -30,6 +31,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "encoder": {"hidden-state", "sentence"},
     "generator": {"local"},
     "decoder": {"best_of_n"},
+    "instruction_verifier": {"constraints"},
     "instruction_selector": {"embedding_selector"},
     "principle_inducer": {"principles"},
 }
@@ -89,6 +91,15 @@ def test_instruction_selectors_conform(name: str, check: str, minilm: Path) -> N
     encoder = PLUGINS.create("encoder", "sentence", weights=minilm)
     factory = factory_of("instruction_selector", name)
     check_instruction_selector(factory, encoder=encoder, checks=[check])
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", PLUGINS.names("instruction_verifier"))
+@pytest.mark.parametrize("check", CHECKS["instruction_verifier"])
+def test_instruction_verifiers_conform(name: str, check: str, minilm: Path) -> None:
+    encoder = PLUGINS.create("encoder", "sentence", weights=minilm)
+    factory = factory_of("instruction_verifier", name)
+    check_instruction_verifier(factory, encoder=encoder, checks=[check])
 
 
 @pytest.mark.model
