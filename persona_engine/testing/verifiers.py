@@ -95,7 +95,7 @@ def something_is_judged(subject: VerifierSubject) -> None:
 
 
 def judges_tells_beforehand(subject: VerifierSubject) -> None:
-    """Give probabilities for the instructions that ``judges`` is true of, and NaN for the others."""
+    """Give probabilities for the instructions that ``judges`` is true of, NaN for the others."""
     found = subject.verify().probability
     for judged, row, instruction in zip(subject.judged, found, subject.instructions, strict=True):
         require(
