@@ -1,0 +1,150 @@
+"""The decoder: grow blocks, keep what promises most, go on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from persona_blockwise.resampling import Choice, KeepBest, Resample
+from persona_engine.decoding import Outlet, conclude, end_biases
+from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.interfaces import Branches, Generator, Reward
+from persona_engine.types import DecodingRequest, Generation, Sampling
+
+
+class Blockwise:
+    """Blockwise search: every M tokens the branches that promise most take the others' places.
+
+    After each block of M tokens the N growing branches are scored by the person's reward of what
+    they said so far, r_u(φ(x, y_{≤ jM})), and
+
+    - ``best``: the K best are kept and each is forked N / K times (controlled decoding, Mudgal et
+      al. 2024, arXiv 2310.17022; with K > 1 as in TreeBoN, Qiu et al. 2024, arXiv 2410.16033);
+    - ``soft``: N are drawn with probability ∝ exp(r_u / τ), by systematic resampling, only once the
+      effective sample size 1 / Σ w² has fallen below a share of N (sequential Monte Carlo as in
+      SVDD, Li et al. 2024, arXiv 2408.08252). Diversity lives on, and weights carry over where
+      nothing was drawn.
+
+    Branches that have ended are compared at the end. The plain sample runs along as the first
+    branch and is never given up: it is shown when the reward cannot tell it from the best.
+
+    Use it when the reward is about what is said throughout (tone, format, level), and `best_of_n`
+    when it is about the whole: length, an ending, one fact. Costs what best-of-n costs, plus a
+    gather on the cache for each block.
+
+    Args:
+        block: Tokens between choices, M.
+        keep: Branches that are kept at each choice, K; with ``soft`` not used.
+        choice: How branches are chosen.
+        temperature: τ of the soft choice.
+        resample_below: Share of N that the effective sample size must fall below.
+        min_confidence: Least probability that the best is preferred to the plain sample.
+        length_spread: Largest bias on ending, as in best-of-n; 0 for none.
+
+    Raises:
+        ConfigError: A setting is out of range.
+    """
+
+    name = "blockwise"
+
+    def __init__(
+        self,
+        *,
+        block: int = 16,
+        keep: int = 2,
+        choice: Literal["best", "soft"] = "best",
+        temperature: float = 0.5,
+        resample_below: float = 0.5,
+        min_confidence: float = 0.55,
+        length_spread: float = 3.0,
+    ) -> None:
+        _check("block", block, 1 <= block <= 4_096, "1 to 4096")
+        _check("keep", keep, 1 <= keep <= 256, "1 to 256")
+        _check("choice", choice, choice in ("best", "soft"), "'best' or 'soft'")
+        _check("temperature", temperature, 0.0 < temperature <= 100.0, "above 0, at most 100")
+        _check("resample_below", resample_below, 0.0 <= resample_below <= 1.0, "0 to 1")
+        _check("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
+        _check("length_spread", length_spread, 0.0 <= length_spread <= 20.0, "0 to 20")
+        self._block = block
+        self._keep = keep
+        self._choice = choice
+        self._temperature = temperature
+        self._resample_below = resample_below
+        self._min_confidence = min_confidence
+        self._length_spread = length_spread
+
+    def generate(
+        self,
+        request: DecodingRequest,
+        generator: Generator,
+        reward: Reward | None,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generation:
+        """Return the branches that were left, best first; see `persona_engine.interfaces.Decoder`.
+
+        Raises:
+            InvalidInputError: ``candidates`` is below 1, or the conversation cannot be read.
+            GenerationError: The language model failed.
+            PluginError: The reward is not finite.
+        """
+        if request.candidates < 1:
+            raise InvalidInputError(f"candidates is {request.candidates!r}, expected at least 1")
+        several = reward is not None and request.sampling.temperature > 0.0
+        count = request.candidates if several else 1
+        branches = generator.prefill(request.conversation, branches=count, seed=request.seed)
+        sampling = replace(request.sampling, end_bias=end_biases(count, self._length_spread))
+        outlet = Outlet(on_text)
+        choice = self._make_choice(count, request.seed)
+        while True:
+            texts, finished = _grow(branches, sampling, outlet, self._block)
+            if all(finished):
+                break
+            if reward is not None:
+                _give_way(branches, reward, finished, choice)
+        generation = conclude(texts, branches, reward, min_confidence=self._min_confidence)
+        outlet.settle(generation.candidates[0].text)
+        return generation
+
+    def _make_choice(self, branches: int, seed: int) -> Choice:
+        if self._choice == "best":
+            return KeepBest(self._keep)
+        return Resample(
+            branches,
+            temperature=self._temperature,
+            below=self._resample_below,
+            rng=np.random.default_rng([seed, self._block]),
+        )
+
+
+def _give_way(branches: Branches, reward: Reward, finished: Sequence[bool], choice: Choice) -> None:
+    """Let the branches that promise most take the places of others."""
+    # The plain sample and what has ended stay where they are.
+    open_ = np.array([b for b in range(1, branches.size) if not finished[b]], np.intp)
+    if len(open_) < 2:
+        return
+    promise = reward.score(branches.features()).mean.astype(np.float64)  # (B,)
+    heirs = np.arange(branches.size)
+    heirs[open_] = choice.choose(promise, open_)
+    if np.any(heirs != np.arange(branches.size)):
+        branches.fork(heirs.tolist())
+
+
+def _grow(
+    branches: Branches, sampling: Sampling, outlet: Outlet, tokens: int
+) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """Append up to that many tokens to each branch; return texts, and which have ended."""
+    for _ in range(tokens):
+        result = branches.step(sampling)
+        if all(result.finished):
+            break
+    outlet.settle_shared(result.texts)
+    return result.texts, result.finished
+
+
+def _check(name: str, value: object, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}, expected {expected}")

@@ -1,0 +1,106 @@
+"""Blockwise search: who goes on, and what it gains over sampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from persona_blockwise import Blockwise
+from persona_blockwise.resampling import KeepBest, Resample, systematic
+from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.testing import BigramGenerator, check_decoder
+from persona_engine.testing.decoders import LinearReward
+from persona_engine.types import DecodingRequest, Sampling
+
+ASK = [{"role": "user", "content": "Where shall we go ?"}]
+SETTINGS = [{"block": 2, "keep": 1}, {"block": 3, "choice": "soft"}, {"block": 1, "keep": 3}]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_every_setting_conforms(settings):
+    check_decoder(lambda: Blockwise(**settings))
+
+
+def test_the_best_stay_and_the_others_places_are_shared_out():
+    promise = np.array([9.0, 0.1, 0.9, 0.5, 0.2])
+    open_ = np.array([1, 2, 3, 4])
+    assert KeepBest(1).choose(promise, open_).tolist() == [2, 2, 2, 2]
+    assert sorted(KeepBest(2).choose(promise, open_).tolist()) == [2, 2, 3, 3]
+    assert KeepBest(9).choose(promise, open_).tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_systematic_draws_are_within_one_of_their_share(seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(9))
+    drawn = np.bincount(systematic(weights, rng), minlength=9)
+    assert drawn.sum() == 9
+    assert np.all(np.abs(drawn - 9 * weights) < 1.0 + 1e-9)
+
+
+def test_nothing_is_drawn_while_weights_are_even():
+    choice = Resample(5, temperature=1.0, below=0.5, rng=np.random.default_rng(0))
+    open_ = np.arange(1, 5)
+    assert choice.choose(np.array([0.0, 1.0, 1.1, 0.9, 1.0]), open_).tolist() == [1, 2, 3, 4]
+    drawn = choice.choose(np.array([0.0, 9.0, 1.1, 0.9, 1.0]), open_)
+    assert set(drawn.tolist()) == {1}
+
+
+def test_a_reward_is_paid_for_once():
+    choice = Resample(5, temperature=1.0, below=0.5, rng=np.random.default_rng(0))
+    open_, rich = np.arange(1, 5), np.array([0.0, 9.0, 0.0, 0.0, 0.0])
+    assert set(choice.choose(rich, open_).tolist()) == {1}
+    # All four now stem from the rich branch: their weights are even again.
+    assert choice.choose(np.full(5, 9.0), open_).tolist() == [1, 2, 3, 4]
+
+
+def test_soft_choices_follow_the_weights_on_average():
+    open_, promise = np.arange(3), np.array([0.0, 0.0, np.log(4.0)])
+    counts = np.zeros(3)
+    for seed in range(400):
+        choice = Resample(3, temperature=1.0, below=1.0, rng=np.random.default_rng(seed))
+        counts += np.bincount(choice.choose(promise, open_), minlength=3)
+    np.testing.assert_allclose(counts / counts.sum(), [1 / 6, 1 / 6, 4 / 6], atol=0.03)
+
+
+def mean_reward(decoder, taste):
+    generator = BigramGenerator()
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=24)
+    found = [
+        decoder.generate(DecodingRequest(ASK, sampling, 8, seed), generator, taste)
+        for seed in range(60)
+    ]
+    return float(np.mean([taste.score(each.features[:1]).mean[0] for each in found]))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_choosing_on_the_way_gains_over_plain_sampling(settings):
+    direction = np.random.default_rng(5).normal(size=8)
+    taste = LinearReward(np.float32(6.0 * direction), spread=1e-3)
+    plain = mean_reward(Blockwise(block=4096, keep=1, min_confidence=1.0), taste)
+    assert mean_reward(Blockwise(**settings), taste) > plain + 1.0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"block": 0},
+        {"keep": 0},
+        {"choice": "worst"},
+        {"temperature": 0.0},
+        {"resample_below": 1.5},
+        {"min_confidence": 0.4},
+        {"length_spread": -1.0},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_named(settings):
+    (name,) = settings
+    with pytest.raises(ConfigError, match=name):
+        Blockwise(**settings)
+
+
+def test_no_candidates_is_an_error():
+    request = DecodingRequest(ASK, Sampling(), 0, 0)
+    with pytest.raises(InvalidInputError, match="candidates is 0"):
+        Blockwise().generate(request, BigramGenerator(), None)
