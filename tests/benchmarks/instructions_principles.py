@@ -11,7 +11,7 @@ bank's texts are read on others. Then as many people, and many more, choose by c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from report import Figure, arguments, finish, say
 
 NOISE = 0.1
 COMPARISONS = 30
+FEWER = (12, 20)
 PEOPLE = 40
 AT_RANDOM = 400  # people who choose by coin, for a figure with a small standard error
 
@@ -77,50 +78,67 @@ TASTES = (
 def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
     """Return the figures; ``data`` is not read: the texts are the benchmark's own."""
     pool, attributes = _material(quick=quick, seed=seed)
-    inducer = Principles()
     people = 12 if quick else PEOPLE
-    found: dict[str, list[tuple[bool, bool]]] = {each.name: [] for each in TASTES}
-    for person in range(people):
-        taste = TASTES[person % len(TASTES)]
-        rng = np.random.default_rng([seed, 1, person])
-        principles = _induce(inducer, *_choices(pool, taste, rng), attributes, rng)
-        said = {each.text for each in principles}
-        found[taste.name].append((bool(said & taste.said_by), bool(said - taste.said_by)))
-        say(f"{taste.name}: {sorted(said)}")
-    by_chance = []
-    for person in range(60 if quick else AT_RANDOM):
-        rng = np.random.default_rng([seed, 2, person])
-        by_chance.append(bool(_induce(inducer, *_choices(pool, None, rng), attributes, rng)))
-    return _figures(found, by_chance, people=people)
+    told = [_found(pool, attributes, person, COMPARISONS, seed) for person in range(people)]
+    figures = _planted(told, people=people)
+    for count in FEWER:
+        fewer = [_found(pool, attributes, person, count, seed) for person in range(people)]
+        share = float(np.mean([right for _, right, _ in fewer]))
+        figures[f"principles_right_at_{count}"] = Figure(share, "share of people")
+    return figures | _by_chance(pool, attributes, 40 if quick else AT_RANDOM, seed)
 
 
-def _figures(
-    found: Mapping[str, Sequence[tuple[bool, bool]]], by_chance: Sequence[bool], *, people: int
-) -> dict[str, Figure]:
-    everybody = [each for some in found.values() for each in some]
-    share = float(np.mean(by_chance))
-    error = float(np.sqrt(0.05 * 0.95 / len(by_chance)))
+def _found(
+    pool: Pool, attributes: Sequence[AttributePairs], person: int, count: int, seed: int
+) -> tuple[str, bool, bool]:
+    """Return a person's taste, whether a principle says it, and whether another says else."""
+    taste = TASTES[person % len(TASTES)]
+    rng = np.random.default_rng([seed, 1, person])
+    texts, evidence = _choices(pool, taste, rng)
+    some = evidence.take(range(count))
+    said = {each.text for each in _induce(texts[:count], some, attributes, rng)}
+    say(f"{taste.name}, {count} comparisons: {sorted(said)}")
+    return taste.name, bool(said & taste.said_by), bool(said - taste.said_by)
+
+
+def _planted(told: Sequence[tuple[str, bool, bool]], *, people: int) -> dict[str, Figure]:
     figures = {
         "principles_right": Figure(
-            float(np.mean([right for right, _ in everybody])), "share of people", 0.5,
-            f"{people} people, {COMPARISONS} comparisons, {NOISE:.0%} noise", "at least",
+            float(np.mean([right for _, right, _ in told])),
+            "share of people",
+            0.5,
+            f"{people} people, {COMPARISONS} comparisons, {NOISE:.0%} noise",
+            "at least",
         ),
         "principles_besides": Figure(
-            float(np.mean([other for _, other in everybody])), "share of people", None,
-            "principles that are not the planted one",
+            float(np.mean([other for _, _, other in told])),
+            "share of people",
+            None,
+            "people told something else than their taste",
         ),
-        "principles_by_chance_first_40": Figure(
-            float(np.mean(by_chance[:PEOPLE])), "share of people",
-            0.05 + float(np.sqrt(0.05 * 0.95 / min(PEOPLE, len(by_chance)))),
-            "0.05 and one standard error",
-        ),
-        "principles_by_chance": Figure(
-            share, "share of people", 0.05 + error, f"{len(by_chance)} people, the same"
-        ),
-    }  # fmt: skip
-    for name, some in found.items():
-        value = float(np.mean([right for right, _ in some]))
-        figures[f"principles_right_{name}"] = Figure(value, "share of people")
+    }
+    for taste in TASTES:
+        value = float(np.mean([right for name, right, _ in told if name == taste.name]))
+        figures[f"principles_right_{taste.name}"] = Figure(value, "share of people")
+    return figures
+
+
+def _by_chance(
+    pool: Pool, attributes: Sequence[AttributePairs], people: int, seed: int
+) -> dict[str, Figure]:
+    """Return the share of people who choose by coin and are told a principle: all are false."""
+    told = []
+    for person in range(people):
+        rng = np.random.default_rng([seed, 2, person])
+        told.append(bool(_induce(*_choices(pool, None, rng), attributes, rng)))
+    figures = {}
+    for name, some in (("", told), (f"_first_{PEOPLE}", told[:PEOPLE])):
+        figures[f"principles_by_chance{name}"] = Figure(
+            float(np.mean(some)),
+            "share of people",
+            0.05 + float(np.sqrt(0.05 * 0.95 / len(some))),
+            f"{len(some)} people; 0.05 and a standard error",
+        )
     return figures
 
 
@@ -163,14 +181,13 @@ def _lead(pool: Pool, row: int, taste: Taste) -> float:
 
 
 def _induce(
-    inducer: Principles,
     texts: tuple[PairText, ...],
     evidence: Evidence,
     attributes: Sequence[AttributePairs],
     rng: np.random.Generator,
 ) -> tuple[Principle, ...]:
-    tools = LanguageTools(_no_sentences)
-    return inducer.induce(texts, evidence, attributes=attributes, rng=rng, tools=tools)
+    tools = LanguageTools(_no_sentences, "none")
+    return Principles().induce(texts, evidence, attributes=attributes, rng=rng, tools=tools)
 
 
 def _no_sentences(texts: Sequence[str]) -> FloatArray:
