@@ -194,7 +194,8 @@ class Personalizer:
         elif belief is not None:
             grounds.append("by what all users share: no comparison of this user is known")
         if obedience:
-            grounds.append(f"by {len(obedience)} instructions that apply")
+            several = "instructions" if len(obedience) > 1 else "instruction"
+            grounds.append(f"by {len(obedience)} {several} in use")
         return "; ".join(grounds)
 
     def _useful_belief(
