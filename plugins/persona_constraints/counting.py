@@ -101,7 +101,7 @@ def _markdown_bullets(text: str) -> int:
 
 
 def _highlights(text: str) -> int:
-    """Count as IFEval does: starred parts, bold ones a second time."""
+    """Count as IFEval does: parts between stars, between pairs of them too."""
     single = re.findall(r"\*[^\n*]*\*", text)
     double = re.findall(r"\*\*[^\n*]*\*\*", text)
     filled = [each for each in single if each.strip("*").strip()]
