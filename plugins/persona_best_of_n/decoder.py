@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
+from persona_engine.decoding import Outlet, conclude, end_biases
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.interfaces import Branches, Generator, Reward
-from persona_engine.ranking import Verdict, rank_candidates
-from persona_engine.types import Candidate, DecodingRequest, Generation, Sampling
+from persona_engine.types import DecodingRequest, Generation, Sampling
 
 
 class BestOfN:
@@ -78,78 +76,19 @@ class BestOfN:
             branches=request.candidates if several else 1,
             seed=request.seed,
         )
-        outlet = _Outlet(on_text)
+        outlet = Outlet(on_text)
         sampling = replace(
-            request.sampling, end_bias=_end_biases(branches.size, self._length_spread)
+            request.sampling, end_bias=end_biases(branches.size, self._length_spread)
         )
         texts = _grow(branches, sampling, outlet)
-        features = branches.features()
-        verdict = rank_candidates(texts, features, reward, min_confidence=self._min_confidence)
-        outlet.settle(texts[verdict.order[0]])
-        return Generation(
-            candidates=_candidates(texts, branches, verdict),
-            features=features[np.array(verdict.order)],
-            decided=verdict.decided,
-            confidence=verdict.confidence,
-            reason=verdict.reason,
-        )
+        generation = conclude(texts, branches, reward, min_confidence=self._min_confidence)
+        outlet.settle(generation.candidates[0].text)
+        return generation
 
 
-def _end_biases(branches: int, spread: float) -> tuple[float, ...]:
-    """Return a bias for each branch: none for the plain sample, then shorter and longer by turns.
-
-    Examples:
-        >>> _end_biases(6, 4.0)
-        (0.0, 4.0, -4.0, 2.0, -2.0, 4.0)
-    """
-    if spread == 0.0 or branches == 1:
-        return ()
-    turns = (spread, -spread, spread / 2, -spread / 2)
-    return (0.0, *(turns[i % len(turns)] for i in range(branches - 1)))
-
-
-class _Outlet:
-    """Passes on each piece of text once, as soon as it cannot change any more.
-
-    A token that settles nothing passes on an empty piece, where a reader who left can end decoding.
-    """
-
-    def __init__(self, on_text: Callable[[str], None] | None) -> None:
-        self._on_text = on_text
-        self._sent = 0
-
-    def settle(self, text: str) -> None:
-        if self._on_text is not None:
-            self._on_text(text[self._sent :])
-            self._sent = max(self._sent, len(text))
-
-
-def _grow(branches: Branches, sampling: Sampling, outlet: _Outlet) -> tuple[str, ...]:
+def _grow(branches: Branches, sampling: Sampling, outlet: Outlet) -> tuple[str, ...]:
     while True:
         result = branches.step(sampling)
-        outlet.settle(_shared_beginning(result.texts))
+        outlet.settle_shared(result.texts)
         if all(result.finished):
             return result.texts
-
-
-def _shared_beginning(texts: Sequence[str]) -> str:
-    # What the first and the last in sorted order share, all between them share.
-    first, last = min(texts), max(texts)
-    pairs = enumerate(zip(first, last, strict=False))
-    return first[: next((i for i, (a, b) in pairs if a != b), len(first))]
-
-
-def _candidates(
-    texts: tuple[str, ...], branches: Branches, verdict: Verdict
-) -> tuple[Candidate, ...]:
-    tokens, log_probs = branches.token_counts, branches.log_probs
-    return tuple(
-        Candidate(
-            text=texts[i],
-            reward=verdict.rewards.get(i),
-            spread=verdict.spreads.get(i),
-            tokens=tokens[i],
-            log_prob=float(log_probs[i]),
-        )
-        for i in verdict.order
-    )
