@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.instructions.escape import escape_text
+from persona_engine.instructions.outrank import PRECEDENCE
 from persona_engine.types import Conversation, Instruction, Message
 
 CountTokens = Callable[[str], int]
 OPENING = "<standing_instructions>"
 CLOSING = "</standing_instructions>"
 _INTRODUCTION = "Keep to these in your reply:"
-_SOURCES = ("operator", "user", "induced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def last_user_turn(conversation: Conversation) -> int | None:
 
 def _precedence(instruction: Instruction) -> tuple[bool, int, bool]:
     constrains = instruction.strength == "must" or instruction.kind == "constraint"
-    return not constrains, _SOURCES.index(instruction.source), instruction.strength != "must"
+    return not constrains, PRECEDENCE.index(instruction.source), instruction.strength != "must"
 
 
 def _fit(

@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from persona_engine.errors import InvalidInputError, PluginError
+from persona_engine.instructions.outrank import without_outranked
 from persona_engine.instructions.render import (
     CountTokens,
     Rendering,
@@ -92,6 +93,7 @@ def apply_instructions(
         )
     elif live:
         judged = tuple(_left_out(each, "there is no user turn to place it at") for each in live)
+    judged = without_outranked(judged, tools=tools)
     rendering = render_instructions(
         conversation,
         [each.instruction for each in judged if each.used],
