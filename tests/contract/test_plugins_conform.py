@@ -34,6 +34,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "instruction_verifier": {"constraints"},
     "instruction_selector": {"embedding_selector"},
     "principle_inducer": {"principles"},
+    "instruction_miner": {"signals"},
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}
 

@@ -1,0 +1,136 @@
+"""Cuts a person's message into sentences, with what surrounds each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from persona_signals.own_words import own_mask
+
+_LONGEST = 60
+_QUOTE = "…"
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|st|prof|no|approx|p\.s)|\b[A-Z])\.$", re.IGNORECASE)  # fmt: skip
+_END = re.compile(
+    r"[.!?…]+[\"”’')\]]*(?=\s|$)|\n+|;(?=\s)|\s(?:--?|–|—)\s|—|(?<=\s)[•*-](?=\s)|[:;]-?[)D(](?=\s|$)"
+)
+# Where a new wish or fact begins inside a sentence: ", and please …", ", I'm …", "btw im …".
+_FACT = (
+    r"(?:i['’]?m|i am|we['’]?re|i have|i['’]ve|i live|i don['’]?t (?:eat|drink|drive|like|own|want)|"
+    r"i can['’]?t (?:have|eat|stand)|i hate|i prefer|my name|i work as|i work at|i only|i never)"
+)
+_ASK = (
+    r"(?:please|pls|never|always|from (?:now|here) on|going forward|in (?:the )?future|can (?:you|u)|"
+    r"could (?:you|u)|stop|call me|don['’]?t ever|by default|i want you to|i['’]d like you to)"
+)
+_WITHIN = re.compile(
+    rf"[,;:]\s+(?:and\s+|but\s+|also\s+|plus\s+|oh\s+|btw\s+)*(?={_ASK}\b)"
+    rf"|[,;]?\s+(?:and|but|also|plus|oh and)\s+(?:also\s+|btw\s+)?(?={_ASK}\b|{_FACT}\b)"
+    rf"|,\s+(?={_FACT}\b)|\s+(?=btw,?\s+{_FACT}\b)|,\s+(?=(?:what|which|how|where|when|who|can i|is|are|do|does|any)\b[^,]*\?)",
+    re.IGNORECASE,
+)
+_SO = re.compile(r",?\s+so,?\s+(?=what|which|how|where|when|who|can i|is|are|do|does)", re.IGNORECASE)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of the person's own.
+
+    Args:
+        start: Where it begins in the message.
+        end: Where it ends.
+        text: Its words as they stand, with short quotes.
+        frame: Its words, with quotes elided: nobody else's are judged.
+        first: Whether it is the first of the message.
+        count: How many sentences of their own the message has.
+        before: The sentences before it in the message, elided.
+        after: Those after it.
+        heads_list: Whether it ends in a colon, and a list follows.
+    """
+
+    start: int
+    end: int
+    text: str
+    frame: str
+    first: bool
+    count: int
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    heads_list: bool
+
+
+def sentences_of(message: str) -> tuple[Sentence, ...]:
+    """Return the person's own sentences, in order.
+
+    Examples:
+        >>> [each.text for each in sentences_of("Thanks! I'm vegan, and please never suggest eggs.")]
+        ['Thanks!', "I'm vegan", 'please never suggest eggs.']
+        >>> sentences_of("> from now on always use tabs")
+        ()
+    """
+    own, quoted = own_mask(message)
+    spans = [
+        trimmed
+        for start, end in _runs(own)
+        for each in _cut(message, quoted, start, end)
+        if (trimmed := _trim(message, *each)) is not None
+    ]
+    frames = tuple(_elide(message, quoted, *span) for span in spans)
+    return tuple(
+        Sentence(
+            start=start,
+            end=end,
+            text=message[start:end],
+            frame=frames[n],
+            first=n == 0,
+            count=len(spans),
+            before=frames[:n],
+            after=frames[n + 1 :],
+            heads_list=message[end : end + 1] == ":" and n + 1 < len(spans),
+        )
+        for n, (start, end) in enumerate(spans)
+        if len(frames[n].split()) <= _LONGEST
+    )
+
+
+def _runs(own: bytearray) -> list[tuple[int, int]]:
+    return [found.span() for found in re.finditer(rb"\x01+", bytes(own))]
+
+
+def _cut(message: str, quoted: bytearray, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the spans of the sentences between two positions."""
+    cuts = {start, end}
+    for found in _END.finditer(message, start, end):
+        if not quoted[found.start()] and not _ABBREVIATION.search(message[start : found.end()]):
+            cuts.add(found.end())
+    spans = []
+    for left, right in pairwise(sorted(cuts)):
+        within = {left, right}
+        for pattern in (_WITHIN, _SO):
+            for found in pattern.finditer(message, left, right):
+                if found.start() > left and not quoted[found.start()]:
+                    within.add(found.end())
+        spans.extend(pairwise(sorted(within)))
+    return spans
+
+
+def _trim(message: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return the span without white space, bullets and conjunctions around it; None if empty."""
+    text = message[start:end]
+    lead = re.match(r"[\s\-–—*•·,;:]*(?:\d{1,2}[.)]\s+)?", text)
+    start += lead.end() if lead else 0
+    tail = re.search(
+        r"(?:[\s,;:–—-]|(?<=[\s,;])(?:and|but|so|also|plus|oh|btw))*\Z", message[start:end]
+    )
+    end = start + tail.start() if tail else end
+    return (start, end) if re.search(r"\w", message[start:end]) else None
+
+
+def _elide(message: str, quoted: bytearray, start: int, end: int) -> str:
+    pieces: list[str] = []
+    for position in range(start, end):
+        if not quoted[position]:
+            pieces.append(message[position])
+        elif not pieces or pieces[-1] != _QUOTE:
+            pieces.append(_QUOTE)
+    return "".join(pieces)
