@@ -6,12 +6,13 @@ Public to plugins.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from persona_engine.interfaces import Branches, Reward
-from persona_engine.ranking import rank_candidates
-from persona_engine.types import Candidate, Generation
+from persona_engine.interfaces import Branches, Generator, Reward
+from persona_engine.ranking import Verdict, rank_candidates
+from persona_engine.types import Candidate, DecodingRequest, FloatArray, Generation
 
 OnText = Callable[[str], None]
 
@@ -23,10 +24,13 @@ class Outlet:
 
     Args:
         on_text: Takes the pieces; None for a reply that nobody reads as it grows.
+        early: Whether what all texts begin with is passed on as they grow; not where the text may
+            be mended at the end.
     """
 
-    def __init__(self, on_text: OnText | None) -> None:
+    def __init__(self, on_text: OnText | None, *, early: bool = True) -> None:
         self._on_text = on_text
+        self._early = early
         self._sent = 0
 
     def settle(self, text: str) -> None:
@@ -37,7 +41,7 @@ class Outlet:
 
     def settle_shared(self, texts: Sequence[str]) -> None:
         """Pass on what all texts begin with: whichever is chosen, that stays."""
-        self.settle(shared_beginning(texts))
+        self.settle(shared_beginning(texts) if self._early else "")
 
 
 def shared_beginning(texts: Sequence[str]) -> str:
@@ -73,35 +77,83 @@ def end_biases(branches: int, spread: float) -> tuple[float, ...]:
 
 
 def conclude(
-    texts: Sequence[str], branches: Branches, reward: Reward | None, *, min_confidence: float
+    texts: Sequence[str],
+    branches: Branches,
+    reward: Reward | None,
+    *,
+    min_confidence: float,
+    request: DecodingRequest,
+    generator: Generator,
 ) -> Generation:
     """Return finished branches as a result, best first; branch 0 is the plain sample.
+
+    What `DecodingRequest.mend` makes of a branch stands as one more candidate beside it, and is
+    judged by the branch's features until it is shown: only then it is read again.
 
     Args:
         texts: Of the branches, ``B`` of them.
         branches: What they are.
         reward: The person's reward, or None.
         min_confidence: Least probability that another is preferred to the plain sample.
+        request: What was asked for.
+        generator: Of the branches.
 
     Raises:
         PluginError: The reward is not finite.
     """
-    features = branches.features()
-    verdict = rank_candidates(texts, features, reward, min_confidence=min_confidence)
-    tokens, log_probs = branches.token_counts, branches.log_probs
+    drafts = _drafts(texts, request)
+    parents = np.array([each.branch for each in drafts])
+    features = branches.features()[parents]
+    verdict = rank_candidates(
+        [each.text for each in drafts], features, reward, min_confidence=min_confidence
+    )
+    first = drafts[verdict.order[0]]
+    if first.edits:
+        features = features.copy()
+        features[verdict.order[0]] = _read_again(first.text, request, generator)
+    candidates = [_candidate(drafts[i], i, branches, verdict) for i in verdict.order]
     return Generation(
-        candidates=tuple(
-            Candidate(
-                text=texts[i],
-                reward=verdict.rewards.get(i),
-                spread=verdict.spreads.get(i),
-                tokens=tokens[i],
-                log_prob=float(log_probs[i]),
-            )
-            for i in verdict.order
-        ),
+        candidates=tuple(candidates),
         features=features[np.array(verdict.order)],
         decided=verdict.decided,
         confidence=verdict.confidence,
-        reason=verdict.reason,
+        reason=f"{verdict.reason}; put right: {', '.join(first.edits)}"
+        if first.edits
+        else verdict.reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A candidate and the branch that it is, or was made from."""
+
+    text: str
+    branch: int
+    edits: tuple[str, ...] = ()
+
+
+def _drafts(texts: Sequence[str], request: DecodingRequest) -> list[_Draft]:
+    drafts = [_Draft(text, branch) for branch, text in enumerate(texts)]
+    mended = request.mend(texts) if request.mend is not None else ()
+    known = set(texts)
+    for branch, each in enumerate(mended):
+        if each is not None and each.edits and each.text not in known:
+            known.add(each.text)
+            drafts.append(_Draft(each.text, branch, each.edits))
+    return drafts
+
+
+def _read_again(text: str, request: DecodingRequest, generator: Generator) -> FloatArray:
+    features: FloatArray = generator.feature_encoder.encode([request.conversation], [text])[0]
+    return features
+
+
+def _candidate(draft: _Draft, place: int, branches: Branches, verdict: Verdict) -> Candidate:
+    return Candidate(
+        text=draft.text,
+        reward=verdict.rewards.get(place),
+        spread=verdict.spreads.get(place),
+        tokens=branches.token_counts[draft.branch],
+        log_prob=None if draft.edits else float(branches.log_probs[draft.branch]),
+        edits=draft.edits,
     )

@@ -7,11 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from persona_engine.errors import PluginError
-from persona_engine.interfaces import InstructionVerifier, LanguageTools, Reward, TextReward
+from persona_engine.interfaces import (
+    InstructionVerifier,
+    LanguageTools,
+    MendsReplies,
+    Reward,
+    TextReward,
+)
 from persona_engine.types import (
     Check,
     Conversation,
     FloatArray,
+    Mend,
+    Mending,
     Score,
     SelectedInstruction,
     Strength,
@@ -77,9 +85,28 @@ class Obedience:
         totals = [sum(map(self._cost, checks)) for checks in self.checks(texts)]
         return np.array(totals, np.float32)
 
+    @property
+    def mender(self) -> Mend | None:
+        """What puts replies right, of those verifiers that can; None without one."""
+        able = any(isinstance(verifier, MendsReplies) for verifier, _ in self._shares)
+        return self._mend if able else None
+
     def guide(self, reward: Reward | None) -> Reward:
         """Return the person's reward, or none, less what broken instructions cost."""
         return _ObedientReward(reward, self.penalties)
+
+    def _mend(self, texts: Sequence[str]) -> tuple[Mending | None, ...]:
+        mended: list[Mending | None] = [None] * len(texts)
+        for verifier, share in self._shares:
+            if isinstance(verifier, MendsReplies):
+                drafts = [
+                    text if known is None else known.text
+                    for text, known in zip(texts, mended, strict=True)
+                ]
+                instructions = [each.instruction for each in share]
+                found = verifier.mend(self._conversation, instructions, drafts)
+                mended = [_joined(a, b) for a, b in zip(mended, found, strict=True)]
+        return tuple(mended)
 
     def _cost(self, check: Check) -> float:
         kept = max(check.probability, _LEAST_PROBABILITY)
@@ -101,6 +128,12 @@ class Obedience:
             ]
             for row, each in enumerate(instructions)
         ]
+
+
+def _joined(before: Mending | None, after: Mending | None) -> Mending | None:
+    if before is None or after is None:
+        return after or before
+    return Mending(after.text, (*before.edits, *after.edits))
 
 
 class _ObedientReward:

@@ -168,7 +168,13 @@ class Personalizer:
             skipped.append("everything personal: the base reply was asked for")
         obedience = self._reminder.obedience(scope, messages, applied.decisions)
         reward = obedience.guide(belief) if obedience else belief
-        request = DecodingRequest(applied.messages, order.sampling, order.candidates, order.seed)
+        request = DecodingRequest(
+            applied.messages,
+            order.sampling,
+            order.candidates,
+            order.seed,
+            mend=obedience.mender,
+        )
         with watch.step("decode"):
             generation = self._decoder().generate(request, generator, reward, on_text=on_text)
         with watch.step("verify"):

@@ -58,6 +58,7 @@ def explain(trace: Trace) -> Explanation:
     lines = [f"{kind}: {trace.reason}."]
     lines += _instruction_lines(trace)
     lines += _candidate_lines(trace)
+    lines += [f"Put right: {each}." for shown in trace.candidates[:1] for each in shown.edits]
     lines += [
         f"{_kept(each)}: {each.text!r}: {each.reason} ({each.verifier})."
         for shown in trace.candidates[:1]
@@ -117,7 +118,8 @@ def _beginning(text: str, longest: int = 60) -> str:
 
 def _candidate(document: Mapping[str, Any]) -> Candidate:
     checks = tuple(Check(**each) for each in document.get("checks", ()))
-    return Candidate(**{**document, "checks": checks})
+    edits = tuple(document.get("edits", ()))
+    return Candidate(**{**document, "checks": checks, "edits": edits})
 
 
 def _selected(document: Mapping[str, Any]) -> SelectedInstruction:

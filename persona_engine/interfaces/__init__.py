@@ -16,6 +16,7 @@ from persona_engine.interfaces.instructions import (
     InstructionSelector,
     InstructionVerifier,
     LanguageTools,
+    MendsReplies,
     PrincipleInducer,
 )
 from persona_engine.interfaces.progress import Progress, no_progress
@@ -33,6 +34,7 @@ __all__ = [
     "InstructionSelector",
     "InstructionVerifier",
     "LanguageTools",
+    "MendsReplies",
     "PrincipleInducer",
     "Progress",
     "Reward",

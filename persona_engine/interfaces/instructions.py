@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from persona_engine.types import (
     FloatArray,
     Instruction,
     LogLikelihood,
+    Mending,
     PairText,
     Principle,
     SelectedInstruction,
@@ -86,6 +87,22 @@ class InstructionVerifier(Protocol):
         """Return the probability that each of ``B`` replies keeps each of ``I`` instructions.
 
         The row of an instruction that it does not judge is NaN; another verifier is asked then.
+        """
+
+
+@runtime_checkable
+class MendsReplies(Protocol):
+    """A verifier that can also put replies right, by edits that a program can make."""
+
+    def mend(
+        self,
+        conversation: Conversation,
+        instructions: Sequence[Instruction],
+        responses: Sequence[str],
+    ) -> tuple[Mending | None, ...]:
+        """Return each of ``B`` replies as it keeps more of the instructions.
+
+        None where it keeps all that this verifier judges, or where no edit helps.
         """
 
 

@@ -24,13 +24,20 @@ from persona_engine.types.evidence import (
     PairText,
     PreferenceData,
 )
-from persona_engine.types.generation import DecodingRequest, Generation, Sampling, StepResult
+from persona_engine.types.generation import (
+    DecodingRequest,
+    Generation,
+    Mend,
+    Sampling,
+    StepResult,
+)
 from persona_engine.types.instruction import (
     Check,
     Instruction,
     InstructionKind,
     InstructionSource,
     InstructionStatus,
+    Mending,
     SelectedInstruction,
     Strength,
     Verification,
@@ -77,6 +84,8 @@ __all__ = [
     "IntArray",
     "Json",
     "LogLikelihood",
+    "Mend",
+    "Mending",
     "Message",
     "Neighbour",
     "PairText",

@@ -84,6 +84,7 @@ class Candidate:
         tokens: Its length.
         log_prob: Sum of its tokens' log-probabilities under the language model.
         checks: Which of the instructions in use it keeps, of those that can be verified.
+        edits: What a program changed in it so that it keeps them; empty for the model's own words.
     """
 
     text: str
@@ -92,6 +93,7 @@ class Candidate:
     tokens: int
     log_prob: float | None = None
     checks: tuple[Check, ...] = ()
+    edits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.types.chat import Candidate, Conversation
 from persona_engine.types.evidence import FloatArray
+from persona_engine.types.instruction import Mending
+
+Mend = Callable[[Sequence[str]], tuple[Mending | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,16 @@ class DecodingRequest:
         sampling: How tokens are drawn.
         candidates: How many replies to consider.
         seed: Decides every draw.
+        mend: Returns, for each of some replies, what a program makes of it so that it keeps the
+            instructions in use; None where it does, or cannot be made to. What is mended is one
+            more candidate beside the reply that it was made from.
     """
 
     conversation: Conversation
     sampling: Sampling
     candidates: int
     seed: int
+    mend: Mend | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,19 @@ class Check:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """A reply that a program put right.
+
+    Args:
+        text: It.
+        edits: What was done, in words.
+    """
+
+    text: str
+    edits: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Verification:
     """What a verifier says of ``I`` instructions and ``B`` replies.

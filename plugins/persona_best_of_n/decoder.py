@@ -76,12 +76,19 @@ class BestOfN:
             branches=request.candidates if several else 1,
             seed=request.seed,
         )
-        outlet = Outlet(on_text)
+        outlet = Outlet(on_text, early=request.mend is None)
         sampling = replace(
             request.sampling, end_bias=end_biases(branches.size, self._length_spread)
         )
         texts = _grow(branches, sampling, outlet)
-        generation = conclude(texts, branches, reward, min_confidence=self._min_confidence)
+        generation = conclude(
+            texts,
+            branches,
+            reward,
+            min_confidence=self._min_confidence,
+            request=request,
+            generator=generator,
+        )
         outlet.settle(generation.candidates[0].text)
         return generation
 

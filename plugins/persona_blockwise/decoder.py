@@ -97,7 +97,7 @@ class Blockwise:
         count = request.candidates if several else 1
         branches = generator.prefill(request.conversation, branches=count, seed=request.seed)
         sampling = replace(request.sampling, end_bias=end_biases(count, self._length_spread))
-        outlet = Outlet(on_text)
+        outlet = Outlet(on_text, early=request.mend is None)
         choice = self._make_choice(count, request.seed)
         while True:
             texts, finished = _grow(branches, sampling, outlet, self._block)
@@ -105,7 +105,14 @@ class Blockwise:
                 break
             if reward is not None:
                 _give_way(branches, reward, finished, choice)
-        generation = conclude(texts, branches, reward, min_confidence=self._min_confidence)
+        generation = conclude(
+            texts,
+            branches,
+            reward,
+            min_confidence=self._min_confidence,
+            request=request,
+            generator=generator,
+        )
         outlet.settle(generation.candidates[0].text)
         return generation
 

@@ -22,22 +22,28 @@ _ALWAYS_Z = re.compile(
 
 
 @lru_cache(maxsize=1)
-def _words() -> dict[Variety, frozenset[str]]:
-    """Return what only Americans write, and what only Britons do.
+def _entries() -> tuple[tuple[str, str], ...]:
+    """Return pairs of an American and a British word.
 
     Each line of the file has an American and a British stem, and the endings that both take;
     a dash stands where the other's form is no mistake ("program").
     """
-    american: set[str] = set()
-    british: set[str] = set()
+    found = []
     for line in _DATA.read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
             continue
         us, gb, *endings = line.split()
         for ending in endings or ["."]:
             suffix = "" if ending == "." else ending
-            american.update([us + suffix] if us != "-" else [])
-            british.update([gb + suffix] if gb != "-" else [])
+            found.append(tuple("-" if each == "-" else each + suffix for each in (us, gb)))
+    return tuple((us, gb) for us, gb in found)
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[Variety, frozenset[str]]:
+    """Return what only Americans write, and what only Britons do."""
+    american = {us for us, _ in _entries()} - {"-"}
+    british = {gb for _, gb in _entries()} - {"-"}
     return {"American": frozenset(american - british), "British": frozenset(british - american)}
 
 
@@ -59,6 +65,39 @@ def foreign_spellings(text: str, wanted: Variety) -> list[str]:
     other: Variety = "American" if wanted == "British" else "British"
     foreign = _words()[other]
     return [word for word in words if word in foreign or (wanted == "British" and _is_ize(word))]
+
+
+def respelled(text: str, wanted: Variety) -> str:
+    """Return the text with the words that the wanted variety spells otherwise spelled so.
+
+    Examples:
+        >>> respelled("My Favorite color is gray.", "British")
+        'My Favourite colour is grey.'
+    """
+    other: Variety = "American" if wanted == "British" else "British"
+    words = _pairs(other)
+
+    def respell(match: re.Match[str]) -> str:
+        word = words.get(match[0].lower(), match[0].lower())
+        if word == match[0].lower():
+            return match[0]
+        return (
+            word.upper() if match[0].isupper() else word.title() if match[0][0].isupper() else word
+        )
+
+    return re.sub(r"[A-Za-z]+", respell, text)
+
+
+@lru_cache(maxsize=2)
+def _pairs(variety: Variety) -> dict[str, str]:
+    """Return each word that only this variety writes, with the other's."""
+    foreign = _words()[variety]
+    found: dict[str, str] = {}
+    for us, gb in _entries():
+        here, there = (us, gb) if variety == "American" else (gb, us)
+        if here in foreign and "-" not in (us, gb):
+            found[here] = there
+    return found
 
 
 def _is_ize(word: str) -> bool:

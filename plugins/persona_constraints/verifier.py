@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from persona_constraints.grammar import compile_instruction
+from persona_constraints.mending import mend
 from persona_constraints.outcome import Constraint, Outcome
 from persona_engine.interfaces import LanguageTools
-from persona_engine.types import Conversation, Instruction, Verification
+from persona_engine.types import Conversation, Instruction, Mending, Verification
 
 
 class ConstraintVerifier:
@@ -21,8 +22,15 @@ class ConstraintVerifier:
     everyday ones: emoji, tables, spelling, words per sentence and the like. Answers are 0 or 1 and
     say what was counted.
 
+    It also mends: what an editor could do without writing anything (cut to length, take out
+    emoji, re-case, put the asked ending there) is offered as one more candidate, which the trace
+    tells as edited.
+
     Use it first: it costs far below a millisecond and does not err on what it judges. What it
     leaves open ("be friendly") is for a learned verifier.
+
+    Args:
+        mends: Whether replies are offered mended; False shows the model's own words only.
 
     Examples:
         >>> from datetime import UTC, datetime
@@ -38,6 +46,9 @@ class ConstraintVerifier:
     """
 
     name = "constraints"
+
+    def __init__(self, *, mends: bool = True) -> None:
+        self._mends = mends
 
     def judges(self, instruction: Instruction) -> bool:
         """Say whether its words compile to anything that a program can check."""
@@ -69,6 +80,30 @@ class ConstraintVerifier:
                 probability[row] = [outcome.holds for outcome in outcomes]
             reasons.append(tuple(outcome.reason for outcome in outcomes))
         return Verification(probability, tuple(reasons))
+
+    def mend(
+        self,
+        conversation: Conversation,
+        instructions: Sequence[Instruction],
+        responses: Sequence[str],
+    ) -> tuple[Mending | None, ...]:
+        """Return replies put right by edits; see `persona_constraints.mending.mend`.
+
+        Args:
+            conversation: The messages so far.
+            instructions: All that a reply is to keep.
+            responses: The replies; where two are asked for, each is put together with the next.
+        """
+        if not self._mends:
+            return (None,) * len(responses)
+        compiled = (compile_instruction(each.text) for each in instructions)
+        constraints = tuple(dict.fromkeys(each for several in compiled for each in several))
+        prompt = last_request(conversation)
+        others = [*responses[1:], *responses[:1]] if len(responses) > 1 else [""]
+        return tuple(
+            mend(constraints, reply, prompt, other=other)
+            for reply, other in zip(responses, others, strict=False)
+        )
 
 
 def judge(constraints: Sequence[Constraint], reply: str, prompt: str) -> Outcome:
