@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -17,12 +18,14 @@ from persona_engine.types import (
     DecodingRequest,
     FloatArray,
     Generation,
+    Mending,
     Sampling,
     Score,
 )
 
 DecoderFactory = Callable[[], Decoder]
 SEEDS = range(12)
+_MENDED = "so "
 
 
 class LinearReward:
@@ -42,6 +45,32 @@ class LinearReward:
         mean = ((a - b) @ self.taste).astype(np.float32)
         apart = np.any(a != b, axis=-1)
         return Score(mean, np.where(apart, self.spread, 0.0).astype(np.float32))
+
+
+class WantsMended:
+    """A reward that reads words, and wants those that `mend` gives."""
+
+    def of_texts(
+        self, texts: Sequence[str], features: FloatArray
+    ) -> tuple[FloatArray, LinearReward]:
+        """Return 1 for a mended text and 0 for others, ``(B, 1)``, and a reward of that."""
+        mended = np.zeros((len(features), 1), np.float32)
+        mended[:, 0] = [text.startswith(_MENDED) for text in texts]
+        return mended, LinearReward(np.array([20.0], np.float32), spread=1e-3)
+
+    def score(self, features: FloatArray) -> Score:
+        """Return nothing for unfinished text."""
+        nothing = np.zeros(len(features), np.float32)
+        return Score(nothing, nothing)
+
+    def logit(self, a: FloatArray, b: FloatArray) -> Score:
+        """Return nothing for unfinished text."""
+        return self.score(a - b)
+
+
+def mend(texts: Sequence[str]) -> tuple[Mending | None, ...]:
+    """Return every text but the first as it begins otherwise."""
+    return (None, *(Mending(_MENDED + text, ("began otherwise",)) for text in texts[1:]))
 
 
 class DecoderSubject:
@@ -195,6 +224,33 @@ def streamed_text_is_the_reply(subject: DecoderSubject) -> None:
         )
 
 
+def mended_replies_are_offered(subject: DecoderSubject) -> None:
+    """Offer what mending makes of replies as candidates that say so, and stream the one shown."""
+    for seed in SEEDS:
+        pieces: list[str] = []
+        request = replace(subject.request(seed), mend=mend)
+        found = subject.decoder.generate(
+            request, subject.generator, WantsMended(), on_text=pieces.append
+        )
+        shown = found.candidates[0]
+        require(
+            all(each.text.startswith(_MENDED) for each in found.candidates if each.edits),
+            "a candidate says that it was mended, and was not",
+            remedy="keep each mended text with its edits",
+        )
+        require(
+            bool(shown.edits) and "".join(pieces) == shown.text,
+            f"it shows {shown.text!r} with the edits {shown.edits}, and streams {pieces}",
+            remedy="end by `persona_engine.decoding.conclude`; stream late if `mend` is set",
+        )
+        encoded = subject.generator.feature_encoder.encode([subject.conversation], [shown.text])
+        require(
+            bool(np.allclose(found.features[0], encoded[0], atol=1e-4)),
+            "the features of the reply shown are those of the one that it was made from",
+            remedy="encode the text once it is chosen",
+        )
+
+
 def arguments_stay_unchanged(subject: DecoderSubject) -> None:
     """Leave the conversation as it is."""
     before = copy.deepcopy(subject.conversation)
@@ -215,6 +271,7 @@ DECODER_CHECKS: Mapping[str, Check[DecoderSubject]] = MappingProxyType(
             requests_are_respected,
             decoding_is_deterministic,
             streamed_text_is_the_reply,
+            mended_replies_are_offered,
             arguments_stay_unchanged,
         )
     }

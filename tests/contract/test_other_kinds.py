@@ -198,6 +198,11 @@ class StreamsTwice(BestOfN):
         return right
 
 
+class ForgetsToMend(BestOfN):
+    def generate(self, request, generator, reward, *, on_text=None):
+        return super().generate(replace(request, mend=None), generator, reward, on_text=on_text)
+
+
 class EatsTheConversation(BestOfN):
     def generate(self, request, generator, reward, *, on_text=None):
         right = super().generate(request, generator, reward, on_text=on_text)
@@ -213,6 +218,7 @@ WRONG_DECODERS = {
     IgnoresStops: "requests_are_respected",
     SeedsByClock: "decoding_is_deterministic",
     StreamsTwice: "streamed_text_is_the_reply",
+    ForgetsToMend: "mended_replies_are_offered",
     EatsTheConversation: "arguments_stay_unchanged",
 }
 
