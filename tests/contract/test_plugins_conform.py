@@ -31,7 +31,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "encoder": {"hidden-state", "sentence"},
     "generator": {"local"},
     "decoder": {"best_of_n", "blockwise"},
-    "instruction_verifier": {"constraints"},
+    "instruction_verifier": {"constraints", "adherence"},
     "instruction_selector": {"embedding_selector"},
     "principle_inducer": {"principles"},
     "instruction_miner": {"signals"},
