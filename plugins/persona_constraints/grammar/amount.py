@@ -157,6 +157,8 @@ def _part(word: str) -> str:
 def _bounds(sentence: Sentence, match: re.Match[str]) -> Bounds | None:
     """Return how many are meant, or None where that cannot be said."""
     first = parse_number(match["first"])
+    if re.match(r" or two\b", sentence.text[match.end() :], re.IGNORECASE):
+        return None
     if match["second"]:
         second = parse_number(match["second"])
         return Bounds(first, second) if first <= second else None

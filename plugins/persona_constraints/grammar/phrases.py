@@ -94,9 +94,7 @@ _LAST = re.compile(
     rf"[^⟦]*?\b(?:should|must|has to|have to|is|are|be|to be|say|read)\b[^⟦]*{_QUOTES}",
     re.IGNORECASE,
 )
-_SAID = re.compile(
-    r"(?P<name>[A-Z][\w'’.-]*(?:[ ,]+(?:[A-Z][\w'’.-]*|of|the|to|you|and))*[!?.:]?)\s*$"
-)
+_SAID = re.compile(r"(?P<name>[A-Z][\w'’.-]*(?:[ ,]+[\w'’.-]+){0,3}[!?.:]?)\s*$")
 _DENIED = re.compile(rf"\b{_NOT}\b[^,;]*$|n['’]t\b[^,;]*$", re.IGNORECASE)
 _QUESTION = re.compile(r"^(?:an? )?(?:\w+ ){0,2}question\b", re.IGNORECASE)
 _EXCLAMATION = re.compile(r"^(?:an? )?exclamation (?:mark|point)\b", re.IGNORECASE)
