@@ -13,27 +13,23 @@ import numpy as np
 from persona_engine.types import PairText
 from persona_principles import patterns
 from persona_principles.candidates import Candidate
-from persona_principles.choices import Choices, Mask, Votes
+from persona_principles.choices import Choices, Doubles, Mask
 
 _LEAST_TOLD = 4  # units of the proposing half in which the word stands in one reply alone
 _LEAST_SHARE = 0.75  # of these that must go its way
 
 
-def content_candidates(
-    choices: Choices, texts: Sequence[PairText], half: Mask, *, most: int
-) -> list[Candidate]:
+def content_candidates(choices: Choices, half: Mask, *, most: int) -> list[Candidate]:
     """Return at most ``most`` rules from the units of one half, to be tested on the others.
 
     Args:
         choices: The decided comparisons.
-        texts: Of all comparisons.
         half: Units that propose, ``(U,)``.
         most: How many rules.
     """
-    favours = _occurrences([texts[row] for row in choices.rows])
-    proposed: list[tuple[float, str, Votes, float]] = []
-    for term, where in favours.items():
-        votes = choices.by_unit(where)[half]
+    proposed: list[tuple[float, str, Doubles, float]] = []
+    for term, where in _occurrences(choices.pairs).items():
+        votes = choices.votes(where)[half]
         told = int(np.count_nonzero(votes))
         if told < _LEAST_TOLD:
             continue
@@ -43,7 +39,7 @@ def content_candidates(
             proposed.append((-abs(lean) * float(np.sqrt(told)), term, where, np.sign(lean)))
     proposed.sort(key=lambda each: each[:2])
     return [
-        Candidate(_rule(term, lean), None, (lean * where).astype(np.int8), ~half)
+        Candidate(_rule(term, lean), None, lean * where, ~half)
         for _, term, where, lean in proposed[:most]
     ]
 
@@ -52,9 +48,9 @@ def _rule(term: str, lean: float) -> str:
     return f'Mention "{term}" where it fits.' if lean > 0 else f'Do not mention "{term}".'
 
 
-def _occurrences(pairs: Sequence[PairText]) -> dict[str, Votes]:
-    """Return the terms that stand in one reply of a pair alone, with ``(d,)`` which reply it is."""
-    found: dict[str, Votes] = defaultdict(lambda: np.zeros(len(pairs), np.int8))
+def _occurrences(pairs: Sequence[PairText]) -> dict[str, Doubles]:
+    """Return the terms that stand in one reply of a pair alone: 1 the preferred, -1 the other."""
+    found: dict[str, Doubles] = defaultdict(lambda: np.zeros(len(pairs)))
     for row, pair in enumerate(pairs):
         chosen, rejected = set(_terms(pair.chosen)), set(_terms(pair.rejected))
         for sign, only in ((1, chosen - rejected), (-1, rejected - chosen)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,21 +11,22 @@ from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.interfaces import LanguageTools
 from persona_engine.types import AttributePairs, Evidence, PairText, Principle
 from persona_principles.candidates import Candidate, without_repeats
-from persona_principles.choices import Choices, Mask, Votes, read_choices
+from persona_principles.choices import Choices, Doubles, Mask, Votes, read_choices, sides
 from persona_principles.content import content_candidates
 from persona_principles.language import LanguageJudge
 from persona_principles.named import named_candidates
-from persona_principles.significance import holm, sign_test, worth_testing
+from persona_principles.significance import best_p_value, holm, sign_test, worth_testing
 from persona_principles.surface import surface_candidates
-from persona_principles.thinning import thin
+from persona_principles.thinning import Explaining, thin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tested:
-    """A candidate with what the comparisons that may test it say: ``votes`` is ``(U,)``."""
+    """A candidate with what the units say: votes and chances ``(U,)``."""
 
     candidate: Candidate
     votes: Votes
+    chances: Doubles
     p_value: float
     adjusted: float = 1.0
 
@@ -151,22 +152,16 @@ class Principles:
             return ()
         standing = without_repeats(
             [
-                *named_candidates(
-                    choices, evidence, attributes, least_difference=self._least_difference
-                ),
-                *surface_candidates(choices, texts),
+                *named_candidates(choices, attributes, least_difference=self._least_difference),
+                *surface_candidates(choices),
             ]
         )
-        proposed, slots = self._proposed(choices, texts, rng, tools)
+        proposed, slots = self._proposed(choices, rng, tools)
         tested = self._test(choices, standing, proposed, slots)
         return tuple(_principle(choices, each) for each in self._kept(choices, tested))
 
     def _proposed(
-        self,
-        choices: Choices,
-        texts: Sequence[PairText],
-        rng: np.random.Generator,
-        tools: LanguageTools,
+        self, choices: Choices, rng: np.random.Generator, tools: LanguageTools
     ) -> tuple[list[Candidate], int]:
         """Return what either half proposes, and how many rules it could have been."""
         first = np.zeros(choices.units, bool)
@@ -176,10 +171,10 @@ class Principles:
         if self._words:
             slots += 2 * self._words
             for half in (first, ~first):
-                found += content_candidates(choices, texts, half, most=self._words)
+                found += content_candidates(choices, half, most=self._words)
         if self._language_model and tools.log_likelihood is not None:
             slots += 2 * self._model_rules
-            judge = LanguageJudge(tools.log_likelihood, choices, texts)
+            judge = LanguageJudge(tools.log_likelihood, choices)
             for half in (first, ~first):
                 found += judge.candidates(half, most=self._model_rules)
         return found, slots
@@ -192,22 +187,15 @@ class Principles:
         slots: int,
     ) -> list[_Tested]:
         """Return the candidates that can be told from chance, with their p-values."""
-        votes = [choices.by_unit(each.favours) for each in standing]
-        can = worth_testing(
-            [int(np.count_nonzero(each)) for each in votes], level=self._level, besides=slots
-        )
-        trial = [
-            (candidate, said)
-            for candidate, said, worth in zip(standing, votes, can, strict=True)
-            if worth
-        ]
+        by_chance = [best_p_value(choices.chances(each.lead)) for each in standing]
+        can = worth_testing(by_chance, level=self._level, besides=slots)
+        trial = [each for each, worth in zip(standing, can, strict=True) if worth]
         tried = len(trial) + slots
-        trial += [(each, _only(choices.by_unit(each.favours), each.tested)) for each in proposed]
-        p_values = [sign_test(each, choices.strength) for _, each in trial]
-        adjusted = holm(p_values, tried=tried)
+        tested = [_judge(choices, each) for each in (*trial, *proposed)]
+        adjusted = holm([each.p_value for each in tested], tried=tried)
         return [
-            _Tested(candidate, said, p, corrected)
-            for (candidate, said), p, corrected in zip(trial, p_values, adjusted, strict=True)
+            replace(each, adjusted=corrected)
+            for each, corrected in zip(tested, adjusted, strict=True)
         ]
 
     def _kept(self, choices: Choices, tested: Sequence[_Tested]) -> list[_Tested]:
@@ -218,22 +206,27 @@ class Principles:
                 surest.setdefault(each.candidate.text, each)
         holds = list(surest.values())
         kept = thin(
-            [choices.by_unit(each.candidate.favours) for each in holds],
-            [each.candidate.tested for each in holds],
+            [Explaining(each.votes, each.chances, each.candidate.tested) for each in holds],
             choices.strength,
             level=self._level,
         )
         return [holds[place] for place in kept]
 
     def _holds(self, choices: Choices, each: _Tested) -> bool:
-        said = each.votes != 0
-        total = float(choices.strength[said].sum())
-        right = float(choices.strength[each.votes > 0].sum())
+        votes = _only(each.votes, each.candidate.tested)
+        total = float(choices.strength[votes != 0].sum())
+        right = float(choices.strength[votes > 0].sum())
         return (
             each.adjusted <= self._level
-            and int(said.sum()) >= self._least_decided
+            and int(np.count_nonzero(votes)) >= self._least_decided
             and right >= self._least_share * total
         )
+
+
+def _judge(choices: Choices, candidate: Candidate) -> _Tested:
+    votes, chances = choices.votes(candidate.lead), choices.chances(candidate.lead)
+    p_value = sign_test(_only(votes, candidate.tested), choices.strength, chances)
+    return _Tested(candidate, votes, chances, p_value)
 
 
 def _only(votes: Votes, tested: Mask | None) -> Votes:
@@ -241,9 +234,9 @@ def _only(votes: Votes, tested: Mask | None) -> Votes:
 
 
 def _principle(choices: Choices, each: _Tested) -> Principle:
-    said = each.candidate.favours * choices.side
+    said = sides(each.candidate.lead)
     if each.candidate.tested is not None:
-        said = np.where(each.candidate.tested[choices.unit], said, 0)
+        said = np.where(each.candidate.tested[choices.unit], said, 0).astype(np.int8)
     return Principle(
         text=each.candidate.text,
         attribute=each.candidate.attribute,

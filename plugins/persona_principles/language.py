@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.types import Conversation, LogLikelihood, PairText
+from persona_engine.types import Conversation, LogLikelihood
 from persona_principles.candidates import Candidate
-from persona_principles.choices import Choices, Mask, Votes
+from persona_principles.choices import Choices, Doubles, Mask
 
 _NEUTRAL = "Answer the request."
 _LEAST_GAIN = 0.5  # nats; a rule that moves the model less says nothing
@@ -41,15 +40,12 @@ class LanguageJudge:
     Args:
         log_likelihood: The language model's.
         choices: The decided comparisons.
-        texts: Of all comparisons.
     """
 
-    def __init__(
-        self, log_likelihood: LogLikelihood, choices: Choices, texts: Sequence[PairText]
-    ) -> None:
+    def __init__(self, log_likelihood: LogLikelihood, choices: Choices) -> None:
         self._ask = log_likelihood
         self._choices = choices
-        self._pairs = [texts[row] for row in choices.rows]
+        self._pairs = choices.pairs
         readable = [bool(each.chosen.strip() and each.rejected.strip()) for each in self._pairs]
         self._readable = np.array(readable, bool)
         self._plain = np.full(len(self._pairs), np.nan)
@@ -78,26 +74,25 @@ class LanguageJudge:
         found = []
         for rule, value in zip(left, worth, strict=True):
             if value > 0.0:
-                favours = np.zeros(len(self._pairs), np.int8)
-                favours[test] = _sides(self._gain(rule, test))
-                found.append(Candidate(rule, None, favours, ~half))
+                lead = np.zeros(len(self._pairs))
+                lead[test] = self._gain(rule, test) / _LEAST_GAIN
+                found.append(Candidate(rule, None, lead, ~half))
         return found
 
     def _rows_of(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(self._choices.unit, units) & self._readable)
 
     def _worth(self, rule: str, rows: NDArray[np.int64]) -> float:
-        weighted = self._choices.weight[rows] * self._choices.side[rows]
-        return float(weighted @ np.tanh(self._gain(rule, rows)))
+        return float(self._choices.weight[rows] @ np.tanh(self._gain(rule, rows)))
 
-    def _gain(self, rule: str, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _gain(self, rule: str, rows: NDArray[np.int64]) -> Doubles:
         """Return ``d`` of some comparisons, ``(len(rows),)``."""
         unknown = rows[np.isnan(self._plain[rows])]
         self._plain[unknown] = self._lead(_NEUTRAL, unknown)
-        gain: NDArray[np.float64] = self._lead(rule, rows) - self._plain[rows]
+        gain: Doubles = self._lead(rule, rows) - self._plain[rows]
         return gain
 
-    def _lead(self, rule: str, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _lead(self, rule: str, rows: NDArray[np.int64]) -> Doubles:
         """Return by how much ``chosen`` is more probable than ``rejected``, in nats."""
         if not len(rows):
             return np.zeros(0)
@@ -105,7 +100,7 @@ class LanguageJudge:
         asked = [_under(rule, each.prompt) for each in pairs]
         replies = [each.chosen for each in pairs] + [each.rejected for each in pairs]
         found = np.asarray(self._ask([*asked, *asked], replies), np.float64)
-        lead: NDArray[np.float64] = found[: len(pairs)] - found[len(pairs) :]
+        lead: Doubles = found[: len(pairs)] - found[len(pairs) :]
         return lead
 
 
@@ -113,8 +108,3 @@ def _under(rule: str, prompt: str) -> Conversation:
     """Return the conversation in which a rule is given before the request."""
     said = f"{rule}\n\n{prompt}" if prompt.strip() else rule
     return [{"role": "user", "content": said}]
-
-
-def _sides(gain: NDArray[np.float64]) -> Votes:
-    sides: Votes = np.where(np.abs(gain) >= _LEAST_GAIN, np.sign(gain), 0.0).astype(np.int8)
-    return sides

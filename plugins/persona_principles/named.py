@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.modelling import fit_attribute_heads
-from persona_engine.types import AttributePairs, Evidence
+from persona_engine.types import AttributePairs
 from persona_principles.candidates import Candidate, both_ways
 from persona_principles.choices import Choices
 
@@ -51,17 +51,12 @@ WORDS = MappingProxyType(
 
 
 def named_candidates(
-    choices: Choices,
-    evidence: Evidence,
-    attributes: Sequence[AttributePairs],
-    *,
-    least_difference: float,
+    choices: Choices, attributes: Sequence[AttributePairs], *, least_difference: float
 ) -> list[Candidate]:
     """Return two rules for each attribute, one a pole.
 
     Args:
         choices: The decided comparisons.
-        evidence: Features of all comparisons.
         attributes: Labelled pairs in the same features.
         least_difference: Smaller differences between two replies say nothing; the two poles differ
             by 1 on average.
@@ -73,15 +68,14 @@ def named_candidates(
     if not attributes or not len(choices.rows):
         return []
     for each in attributes:
-        if each.high.shape[1] != evidence.width:
+        if each.high.shape[1] != choices.apart.shape[1]:
             raise InvalidInputError(
                 f"the pairs of {each.name!r} have {each.high.shape[1]} features, expected "
-                f"{evidence.width} as the comparisons have",
+                f"{choices.apart.shape[1]} as the comparisons have",
                 remedy="encode both with the same encoder",
             )
     heads = fit_attribute_heads(attributes)
-    apart = evidence.chosen[choices.rows] - evidence.rejected[choices.rows]  # (d, D)
-    differences = apart @ heads.directions  # (d, K)
+    differences = choices.apart @ heads.directions  # (d, K)
     found: list[Candidate] = []
     for place, each in enumerate(attributes):
         low, high = rules_of(each)

@@ -5,35 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from persona_engine.types import IntArray
-from persona_principles.choices import Votes
-
-Doubles = NDArray[np.float64]
+from persona_principles.choices import Doubles, Mask, Votes
 
 _FLOOR = 1e-13  # what rounding in the transform may add up to
 
 
-def sign_test(votes: Votes, strength: IntArray) -> float:
-    """Return P(the weighted votes for a rule are this many or more | every vote is a fair coin).
+def sign_test(votes: Votes, strength: IntArray, chances: Doubles) -> float:
+    """Return P(the weighted votes for a rule are this many or more | choices are random).
 
-    With equal strengths this is the one-sided binomial test. Votes of 0 do not count.
+    With equal strengths and chances of a half this is the one-sided binomial test. Votes of 0 do
+    not count.
 
     Args:
         votes: 1 for the rule, -1 against it, 0 neither, ``(U,)``.
         strength: Of each vote, ``(U,)`` whole numbers.
+        chances: That a vote is for the rule if choices are random, ``(U,)``.
 
     Examples:
-        >>> ones = np.ones(10, np.int64)
-        >>> round(sign_test(np.int8([1] * 9 + [-1]), ones), 4)
+        >>> round(sign_test(np.int8([1] * 9 + [-1]), np.ones(10, np.int64), np.full(10, 0.5)), 4)
         0.0107
     """
     said = votes != 0
-    return upper_tail(votes[said] > 0, strength[said], np.full(int(said.sum()), 0.5))
+    return upper_tail(votes[said] > 0, strength[said], chances[said])
 
 
-def upper_tail(right: NDArray[np.bool_], strength: IntArray, probability: Doubles) -> float:
+def upper_tail(right: Mask, strength: IntArray, probability: Doubles) -> float:
     """Return P(Σ strength · X ≥ what came out), X independent Bernoulli variables.
 
     The distribution is had from its characteristic function by a discrete Fourier transform
@@ -81,28 +79,30 @@ def holm(p_values: Sequence[float], *, tried: int) -> list[float]:
     return found
 
 
-def worth_testing(decided: Sequence[int], *, level: float, besides: int) -> list[bool]:
+def best_p_value(chances: Doubles) -> float:
+    """Return the p-value of a rule for which every unit that can speak does, ``2⁻ᵈ`` of ``d``."""
+    return float(np.prod(chances[~np.isnan(chances)]))
+
+
+def worth_testing(best: Sequence[float], *, level: float, besides: int) -> list[bool]:
     """Return which tests can succeed at all, so that only these count as tried (Tarone 1990).
 
-    A rule on which ``d`` comparisons decide has a p-value of ``2⁻ᵈ`` at the best. Which rules these
-    are follows from the replies alone, not from what was chosen, so that leaving the others out
-    costs no validity.
+    Which ones these are follows from the replies alone, not from what was chosen, so that leaving
+    the others out costs no validity.
 
     Args:
-        decided: Comparisons that decide on each rule.
+        best: The least p-value that each can have.
         level: Of the family.
         besides: Tests that are made besides these.
 
     Examples:
-        >>> worth_testing([20, 20, 3], level=0.05, besides=0)
+        >>> worth_testing([1e-6, 1e-6, 0.1], level=0.05, besides=0)
         [True, True, False]
     """
-    best = np.exp2(-np.asarray(decided, np.float64))
     rank = np.arange(1, len(best) + 1)
     can = np.flatnonzero(np.sort(best) * (rank + besides) <= level)
     if not len(can):
         return [False] * len(best)
     kept = int(can[-1]) + 1
     bound = level / (kept + besides)
-    found: list[bool] = (best <= bound).tolist()
-    return found
+    return [each <= bound for each in best]

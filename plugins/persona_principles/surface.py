@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.types import PairText
 from persona_principles import patterns
 from persona_principles.candidates import Candidate, both_ways
 from persona_principles.choices import Choices
@@ -33,16 +32,10 @@ class Measure:
     least: float
 
 
-def surface_candidates(choices: Choices, texts: Sequence[PairText]) -> list[Candidate]:
-    """Return two rules for each measure.
-
-    Args:
-        choices: The decided comparisons.
-        texts: Of all comparisons.
-    """
-    pairs = [texts[row] for row in choices.rows]
-    chosen = _measured([each.chosen for each in pairs])  # (d, measures)
-    rejected = _measured([each.rejected for each in pairs])
+def surface_candidates(choices: Choices) -> list[Candidate]:
+    """Return two rules for each measure."""
+    chosen = _measured([each.chosen for each in choices.pairs])  # (d, measures)
+    rejected = _measured([each.rejected for each in choices.pairs])
     found: list[Candidate] = []
     for place, each in enumerate(MEASURES):
         difference = chosen[:, place] - rejected[:, place]

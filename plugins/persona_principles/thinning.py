@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from persona_engine.modelling import sigmoid
 from persona_engine.types import IntArray
-from persona_principles.choices import Mask, Votes
-from persona_principles.significance import Doubles, upper_tail
+from persona_principles.choices import Doubles, Mask, Votes
+from persona_principles.significance import upper_tail
 
 _RIDGE = 0.1  # weak: a duplicate must not seem to add what a strong penalty took away
 _STEPS = 25
 
 
-def thin(
-    votes: Sequence[Votes], tested: Sequence[Mask | None], strength: IntArray, *, level: float
-) -> list[int]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Explaining:
+    """A rule as the choices that it explains.
+
+    Args:
+        votes: 1 where a unit speaks for it, -1 against, ``(U,)``.
+        chances: That a unit speaks for it if choices are random, ``(U,)``.
+        tested: Units on which it may be tested, ``(U,)``; None for all.
+    """
+
+    votes: Votes
+    chances: Doubles
+    tested: Mask | None = None
+
+
+def thin(rules: Sequence[Explaining], strength: IntArray, *, level: float) -> list[int]:
     """Return which of some rules to keep, surest first.
 
     One rule after the other is tried given those kept so far: a logistic regression on their votes
@@ -26,23 +40,28 @@ def thin(
     a kept one favours anyhow adds nothing and goes.
 
     Args:
-        votes: Of the rules, surest first: 1 where a unit speaks for it, -1 against, ``(U,)`` each.
-        tested: Units on which each may be tested; None for all.
+        rules: Surest first.
         strength: Of the units, ``(U,)`` whole numbers.
         level: Of each conditional test.
     """
     kept: list[int] = []
-    for place, each in enumerate(votes):
-        known = np.stack([votes[k] for k in kept], axis=1) if kept else np.zeros((len(each), 0))
-        explained = known @ _weights(known.astype(np.float64), strength)  # logit of what was chosen
-        said = each != 0
-        where = tested[place]
-        if where is not None:
-            said = said & where
-        expected = sigmoid(explained[said] * each[said]).astype(np.float64).round(6)
-        if not kept or upper_tail(each[said] > 0, strength[said], expected) <= level:
+    for place, each in enumerate(rules):
+        known = np.stack([rules[k].votes for k in kept], axis=1) if kept else None
+        if known is None or _adds(each, known.astype(np.float64), strength) <= level:
             kept.append(place)
     return kept
+
+
+def _adds(rule: Explaining, known: Doubles, strength: IntArray) -> float:
+    """Return P(the rule is right this often or more | what the known votes ``(U, K)`` explain)."""
+    said = rule.votes != 0
+    if rule.tested is not None:
+        said &= rule.tested
+    chances, votes = rule.chances[said], rule.votes[said]
+    explained = known[said] @ _weights(known, strength)  # logit of the preferred reply
+    by_chance = np.log(chances) - np.log1p(-chances)
+    expected = sigmoid(by_chance + explained * votes).astype(np.float64).round(6)
+    return upper_tail(votes > 0, strength[said], expected)
 
 
 def _weights(votes: Doubles, strength: IntArray) -> Doubles:

@@ -18,7 +18,7 @@ from persona_principles.language import bank
 from persona_principles.named import WORDS, rules_of
 from persona_principles.significance import holm, sign_test, upper_tail, worth_testing
 from persona_principles.surface import MEASURES
-from persona_principles.thinning import thin
+from persona_principles.thinning import Explaining, thin
 
 WIDTH = 6
 TOOLS = language_tools()
@@ -69,7 +69,9 @@ def test_the_sign_test_counts_every_outcome(strength):
     weights = np.asarray(strength)
     observed = weights[votes > 0].sum()
     sums = [weights[np.array(each)].sum() for each in product([False, True], repeat=len(strength))]
-    assert sign_test(votes, weights) == pytest.approx(np.mean(np.array(sums) >= observed))
+    assert sign_test(votes, weights, np.full(len(votes), 0.5)) == pytest.approx(
+        np.mean(np.array(sums) >= observed)
+    )
 
 
 def test_unequal_chances_are_multiplied():
@@ -79,12 +81,12 @@ def test_unequal_chances_are_multiplied():
 
 def test_votes_of_zero_do_not_count():
     strength = np.ones(6, np.int64)
-    assert sign_test(np.int8([1, 1, 1, 0, 0, 0]), strength) == pytest.approx(1 / 8)
-    assert sign_test(np.zeros(6, np.int8), strength) == 1.0
+    assert sign_test(np.int8([1, 1, 1, 0, 0, 0]), strength, np.full(6, 0.5)) == pytest.approx(1 / 8)
+    assert sign_test(np.zeros(6, np.int8), strength, np.full(6, 0.5)) == 1.0
 
 
 def test_a_thousand_comparisons_are_tested_without_negative_chances():
-    p = sign_test(np.ones(1000, np.int8), np.full(1000, 7))
+    p = sign_test(np.ones(1000, np.int8), np.full(1000, 7), np.full(1000, 0.5))
     assert 0.0 < p < 1e-12
 
 
@@ -94,10 +96,10 @@ def test_holm_never_reverses_the_order_and_counts_what_was_not_proposed():
 
 
 def test_rules_that_cannot_pass_are_not_counted():
-    can = worth_testing([30] * 10 + [5] * 40, level=0.05, besides=6)
+    can = worth_testing([2**-30] * 10 + [2**-5] * 40, level=0.05, besides=6)
     assert can == [True] * 10 + [False] * 40
     assert worth_testing([], level=0.05, besides=0) == []
-    assert worth_testing([3], level=0.05, besides=0) == [False]
+    assert worth_testing([2**-3], level=0.05, besides=0) == [False]
 
 
 # --- choices --------------------------------------------------------------------------------------
@@ -108,19 +110,51 @@ def test_the_best_of_four_counts_once():
     choices = read_choices(*told(pairs))
     assert choices.units == 2
     assert choices.unit.tolist() == [0, 0, 0, 1]
-    assert choices.by_unit(np.int8([1, 1, -1, 0])).tolist() == [1, 0]
+    assert choices.votes(np.array([1.0, 1.0, -1.0, 0.5])).tolist() == [1, 0]
+
+
+def test_the_only_one_of_four_is_rarely_picked_by_chance():
+    picked = read_choices(*told([("Q", "a", "b"), ("Q", "a", "c"), ("Q", "a", "d")]))
+    only = np.array([1.0, 1.0, 1.0])  # a alone follows the rule
+    assert picked.chances(only).tolist() == [0.25]
+    assert picked.chances(-only).tolist() == [0.75]
+    assert picked.chances(np.array([1.0, 0.0, 0.0])).tolist() == [0.75]  # b alone does not
+    assert picked.chances(np.zeros(3)).tolist() == [pytest.approx(np.nan, nan_ok=True)]
+    dropped = read_choices(*told([("Q", "b", "a"), ("Q", "c", "a"), ("Q", "d", "a")]))
+    assert dropped.chances(-only).tolist() == [0.75]  # a alone follows the rule, and was dropped
+    assert dropped.chances(only).tolist() == [0.25]
+
+
+def test_a_whole_order_is_as_probable_as_the_reverse():
+    ranked = read_choices(*told([("Q", "a", "b"), ("Q", "b", "c"), ("Q", "a", "c")]))
+    assert ranked.chances(np.array([1.0, 1.0, 2.0])).tolist() == [0.5]
+
+
+def test_who_picks_one_of_four_by_coin_gets_no_principle():
+    wrong = 0
+    for person in range(60):
+        rng = np.random.default_rng(person)
+        pairs = []
+        for n in range(25):  # one of four has an emoji, three are short
+            replies = [bread(n) + mark for mark in ("", " Yes.", " Ok.")] + [
+                bread(n, short=False) + " 🙂"
+            ]
+            best = replies.pop(int(rng.integers(4)))
+            pairs += [(f"Q{n}", best, each) for each in replies]
+        wrong += bool(induced(*told(pairs), seed=person))
+    assert wrong <= 6
 
 
 def test_a_unit_that_is_of_two_minds_says_nothing():
     choices = read_choices(*told([("Q", "a", "b"), ("Q", "b", "a")]))
-    assert choices.by_unit(np.int8([1, -1])).tolist() == [0]
+    assert choices.votes(np.array([1.0, 1.0 - 2.0])).tolist() == [0]
 
 
 def test_ties_equal_replies_and_weight_0_are_left_out():
     pairs = [("Q", "a", "b"), ("R", "a", "a"), ("S", "a", "b"), ("T", "a", "b")]
     choices = read_choices(*told(pairs, weight=[1, 1, 0, 1], target=[0.5, 1, 1, 0]))
     assert choices.rows.tolist() == [3]
-    assert choices.side.tolist() == [-1]
+    assert choices.pairs == (PairText("T", "b", "a"),)
 
 
 def test_strengths_are_small_whole_numbers():
@@ -191,14 +225,14 @@ def test_words_are_proposed_by_one_half_and_tested_on_the_other():
     texts, evidence = told(pairs)
     choices = read_choices(texts, evidence)
     half = np.arange(16) % 2 == 0
-    found = content_candidates(choices, texts, half, most=2)
+    found = content_candidates(choices, half, most=2)
     assert found[0].text in ('Mention "cinnamon" where it fits.', 'Do not mention "salt".')
     assert all((each.tested == ~half).all() for each in found)
     swapped = tuple(  # what the tested half chose is not looked at
         PairText(each.prompt, each.rejected, each.chosen) if not half[unit] else each
         for each, unit in zip(texts, choices.unit, strict=True)
     )
-    again = content_candidates(read_choices(swapped, evidence), swapped, half, most=2)
+    again = content_candidates(read_choices(swapped, evidence), half, most=2)
     assert [each.text for each in again] == [each.text for each in found]
 
 
@@ -214,26 +248,30 @@ def test_a_word_that_only_one_half_proposes_is_no_principle():
 # --- thinning -------------------------------------------------------------------------------------
 
 
+def rules(*votes):
+    return [Explaining(each, np.full(len(each), 0.5)) for each in votes]
+
+
 def test_a_duplicate_adds_nothing():
     votes = np.int8([1] * 18 + [-1] * 2)
     strength = np.ones(20, np.int64)
     nearly = votes.copy()
     nearly[0] = 0
-    assert thin([votes, nearly], [None, None], strength, level=0.05) == [0]
+    assert thin(rules(votes, nearly), strength, level=0.05) == [0]
 
 
 def test_a_second_taste_stays():
     first = np.int8([1] * 20 + [0] * 20)
     second = np.int8([0] * 20 + [1] * 19 + [-1])
     strength = np.ones(40, np.int64)
-    assert thin([first, second], [None, None], strength, level=0.05) == [0, 1]
+    assert thin(rules(first, second), strength, level=0.05) == [0, 1]
 
 
 def test_a_taste_that_wins_against_another_stays():
     first = np.int8([1] * 24 + [-1] * 6)
     second = np.int8([0] * 24 + [1] * 6)  # right where the first is wrong
     strength = np.ones(30, np.int64)
-    assert thin([first, second], [None, None], strength, level=0.05) == [0, 1]
+    assert thin(rules(first, second), strength, level=0.05) == [0, 1]
 
 
 # --- the whole ------------------------------------------------------------------------------------
