@@ -45,22 +45,30 @@ class Exam:
     Args:
         rows: ``(U, n)`` their rows, in order.
         strength: ``(U, n)`` their strengths, 0 where there is none.
+        shots: Values of S.
     """
 
     rows: Rows
     strength: FloatArray
+    shots: tuple[int, ...]
 
 
-def exam_of(differences: Differences, held_out: NDArray[np.bool_], *, users: int) -> Exam:
+def exam_of(
+    differences: Differences,
+    held_out: NDArray[np.bool_],
+    *,
+    users: int,
+    shots: tuple[int, ...] = SHOTS,
+) -> Exam:
     """Return the exam of at most so many of the held-out users."""
     rows = np.flatnonzero(held_out & (differences.weight > 0))
     order = rows[np.argsort(differences.user[rows], kind="stable")]
     _, start, count = np.unique(differences.user[order], return_index=True, return_counts=True)
     chosen = np.linspace(0, len(count) - 1, min(users, len(count))).astype(np.int64)
-    place = np.arange(SHOTS[-1] + _QUERIES)
+    place = np.arange(shots[-1] + _QUERIES)
     present = place < count[chosen, None]
     rows = order[np.where(present, start[chosen, None] + place, 0)]
-    return Exam(rows, np.where(present, differences.weight[rows], 0.0).astype(np.float32))
+    return Exam(rows, np.where(present, differences.weight[rows], 0.0).astype(np.float32), shots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Projected:
         target: ``(n, U)`` targets.
         strength: ``(n, U)`` strengths, 0 where there is no comparison.
         common: ``(U, n, n)`` responses that two comparisons have in common.
+        shots: Numbers of comparisons after which they are predicted.
     """
 
     latent: FloatArray
@@ -82,6 +91,7 @@ class Projected:
     target: FloatArray
     strength: FloatArray
     common: FloatArray
+    shots: tuple[int, ...]
 
     def truncated(self, rank: int) -> Projected:
         """Return what the first latent axes alone show."""
@@ -103,7 +113,9 @@ class Projected:
             offset=np.float32(scales.shared) * self.offset,
             variance=np.float32(scales.shared**2) * self.variance,
         )
-        losses = np.array([scaled._losses_after(shots, scales, novel=novel) for shots in SHOTS])
+        losses = np.array(
+            [scaled._losses_after(shots, scales, novel=novel) for shots in self.shots]
+        )
         there = np.isfinite(losses)  # (shots, U)
         at_all = there.any(1)
         weight = there[at_all] / there[at_all].sum(1, keepdims=True) / at_all.sum()
@@ -157,6 +169,8 @@ def project(
     bases: Sequence[Basis],
     roots: Sequence[Doubles],
     keys: FloatArray,
+    *,
+    rows: Sequence[FloatArray] | None = None,
 ) -> Projected:
     """Return each fold's exam through its basis.
 
@@ -166,18 +180,31 @@ def project(
         bases: What was fitted without the fold's users.
         roots: ``(R, R)`` a root of the covariance of the fold's shared weights.
         keys: ``(N, 2, 4)`` keys of the responses of all comparisons.
+        rows: ``(N, R)`` what each fold's basis reads; the differences in their axes if omitted.
     """
-    parts = [_project(differences, keys, *each) for each in zip(exams, bases, roots, strict=True)]
+    read = [differences.rows] * len(exams) if rows is None else rows
+    parts = [
+        _project(differences, keys, each, exam=exam, basis=basis, root=root)
+        for each, exam, basis, root in zip(read, exams, bases, roots, strict=True)
+    ]
     *others, common = zip(*parts, strict=True)
     latent, offset, variance, target, strength = (np.concatenate(each, -1) for each in others)
-    return Projected(latent, offset, variance, target, strength, np.concatenate(common))
+    return Projected(
+        *(latent, offset, variance, target, strength), np.concatenate(common), exams[0].shots
+    )
 
 
 def _project(
-    differences: Differences, keys: FloatArray, exam: Exam, basis: Basis, root: Doubles
+    differences: Differences,
+    keys: FloatArray,
+    read: FloatArray,
+    *,
+    exam: Exam,
+    basis: Basis,
+    root: Doubles,
 ) -> tuple[FloatArray, ...]:
     both = np.column_stack([basis.shared, basis.basis]).astype(np.float32)
-    rows = differences.rows[exam.rows]  # (U, n, R)
+    rows = read[exam.rows]  # (U, n, R)
     projected = (rows @ both).transpose(1, 2, 0)  # (n, 1+K, U)
     variance = np.square(rows @ root.astype(np.float32)).sum(-1)
     target = differences.target[exam.rows]

@@ -22,6 +22,7 @@ from persona_engine.types import (
     PreferenceData,
     Score,
 )
+from persona_hierarchical.landmarks import mapped, mapped_crowd, mapped_evidence
 from persona_hierarchical.scoring import (
     key_of_one,
     keys_of,
@@ -119,10 +120,12 @@ class Hierarchical(LinearLatentModel):
             InvalidInputError: The features have another width than the population's.
             FingerprintMismatchError: Another reward model fitted the population.
         """
+        evidence = mapped_evidence(population, evidence)
         return remembering(population, super().infer(population, evidence), evidence)
 
     def infer_many(self, population: Population, evidence: Sequence[Evidence]) -> list[Posterior]:
         """Return the posterior of many users, as `infer` gives each, in batches of equal size."""
+        evidence = mapped_crowd(population, evidence)
         return remembering_all(population, super().infer_many(population, evidence), evidence)
 
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
@@ -131,6 +134,7 @@ class Hierarchical(LinearLatentModel):
         Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
         the posterior when they were folded.
         """
+        evidence = mapped_evidence(population, evidence)
         updated = super().update(population, posterior, evidence)
         return remembering(population, updated, evidence, posterior)
 
@@ -148,6 +152,7 @@ class Hierarchical(LinearLatentModel):
         """
         for posterior in posteriors:
             posterior.require(population)
+        responses = mapped(population, responses)
         self._check(population, responses)
         score = tastes(population, posteriors, responses - population.arrays["centre"])
         if "recall" not in population.arrays:
@@ -167,6 +172,7 @@ class Hierarchical(LinearLatentModel):
     ) -> Score:
         """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
         posterior.require(population)
+        a, b = mapped(population, a), mapped(population, b)
         self._check(population, a)
         self._check(population, b)
         score = tastes(population, [posterior], a - b)

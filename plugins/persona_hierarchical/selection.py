@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from persona_engine.modelling import Differences, Doubles, fit_ridge, laplace_covariance
 from persona_engine.types import FloatArray
 from persona_hierarchical.few_shot import Exam, Projected, Scales, exam_of, project
+from persona_hierarchical.gains import gain_of, standard_error
 from persona_hierarchical.hierarchy import (
     Agreement,
     Basis,
@@ -27,14 +28,15 @@ RIDGES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0)
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16)
 """Ranks to choose from."""
 
+CHOOSERS, JUDGES = 100, 400
+"""Held-out users of a fold, at most: who choose settings, and who decide if they are any good."""
+
 _SHARED_SHARE = 6.0  # shared weights, which all users inform, are penalised so much less
 _RECALLS = (1.0, 3.0, 10.0, 30.0, 100.0)
-_CHOOSERS, _JUDGES = 100, 400  # held-out users of a fold, at most
 _POOLED_SCALES = (0.8, 1.0, 1.25, 1.6)
-_LEAST_GAIN = 2e-3  # nats per comparison: less is not worth a worse guess for a stranger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """The hyper-parameters that predict unseen users best.
 
@@ -44,6 +46,7 @@ class Choice:
         scales: Factors on the fit, and how much single responses count.
         gain: Nats per comparison that unseen users gain over the pooled fit.
         gain_error: Standard error of the gain over users.
+        losses: ``(U,)`` loss of each held-out user; none where none were asked.
     """
 
     rank: int
@@ -51,9 +54,10 @@ class Choice:
     scales: Scales
     gain: float
     gain_error: float
+    losses: Doubles
 
 
-NOTHING_PERSONAL = Choice(0, 0.0, Scales(), 0.0, 0.0)
+NOTHING_PERSONAL = Choice(0, 0.0, Scales(), 0.0, 0.0, np.zeros(0))
 
 
 @dataclass(slots=True)
@@ -172,7 +176,7 @@ def choose(
             bases.append(part.basis)
             report(number + 1)
         view = trials.view(bases)
-        gained = bool(tried) and _gain(pooled, tried[-1].losses)[2]
+        gained = bool(tried) and gain_of(pooled, tried[-1].losses).real
         scales = best_scales(view, tried[-1].scales if gained else START)
         tried.append(_Tried(ridge, bases, view, scales, view.losses(scales, novel=True)))
         if gained and tried[-1].losses.mean() >= tried[-2].losses.mean():
@@ -186,44 +190,34 @@ def _final(trials: _Trials, tried: _Tried, max_rank: int, shared_ridge: float) -
     ranks = sorted({*(rank for rank in RANKS if rank < max_rank), max_rank})
     losses = [tried.view.truncated(rank).losses(tried.scales, novel=True) for rank in ranks]
     top = losses[int(np.argmin([each.mean() for each in losses]))]
-    worse = [float((each - top).mean()) - 0.5 * _error(each - top) for each in losses]
+    worse = [float((each - top).mean()) - 0.5 * standard_error(each - top) for each in losses]
     rank = ranks[next(place for place, each in enumerate(worse) if each <= 0.0)]
     view = tried.view.truncated(rank)
     scales = _with_width(view, tried.scales)
     everybody = trials.view(tried.bases, final=True).truncated(rank)
     mine = everybody.losses(scales, novel=True)
     pooled = trials.pooled_losses(_joint_ridge(shared_ridge, tried.ridge), final=True)
-    gain, error, real = _gain(pooled, mine)
-    if not real:
-        return Choice(0, tried.ridge, scales, gain, error)
-    return Choice(rank, tried.ridge, _with_recall(view, scales), gain, error)
+    gain = gain_of(pooled, mine)
+    if not gain.real:
+        return Choice(0, tried.ridge, scales, *gain, pooled)
+    return Choice(rank, tried.ridge, with_recall(view, scales), *gain, mine)
 
 
 def _with_width(view: Projected, start: Scales) -> Scales:
     """Return the best scales; a width below 1, if that is more than noise."""
     whole = best_scales(view, replace(start, width=1.0), width=False)
     narrow = best_scales(view, start)
-    gained = _gain(view.losses(whole, novel=True), view.losses(narrow, novel=True))[2]
-    return narrow if gained else whole
+    gain = gain_of(view.losses(whole, novel=True), view.losses(narrow, novel=True))
+    return narrow if gain.real else whole
 
 
-def _with_recall(view: Projected, scales: Scales) -> Scales:
+def with_recall(view: Projected, scales: Scales) -> Scales:
     """Return the scales with what single responses count, if that is more than noise."""
     without = view.losses(scales, novel=False)
     several = [replace(scales, recall=each) for each in _RECALLS]
     losses = [view.losses(each, novel=False) for each in several]
     best = int(np.argmin([each.mean() for each in losses]))
-    return several[best] if _gain(without, losses[best])[2] else scales
-
-
-def _gain(pooled: Doubles, losses: Doubles) -> tuple[float, float, bool]:
-    """Return mean gain over pooled, its standard error, and whether it is more than noise."""
-    gain, error = float((pooled - losses).mean()), _error(pooled - losses)
-    return gain, error, gain > max(2.0 * error, _LEAST_GAIN)
-
-
-def _error(values: Doubles) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
+    return several[best] if gain_of(without, losses[best]).real else scales
 
 
 def _fold(differences: Differences, held_out: NDArray[np.bool_], shared_ridge: float) -> _Fold:
@@ -235,8 +229,8 @@ def _fold(differences: Differences, held_out: NDArray[np.bool_], shared_ridge: f
         seen=seen,
         agreement=agreement_of(seen, shared),
         root=np.linalg.cholesky(inflation * covariance).astype(np.float64),
-        exam=exam_of(differences, held_out, users=_CHOOSERS),
-        final=exam_of(differences, held_out, users=_JUDGES),
+        exam=exam_of(differences, held_out, users=CHOOSERS),
+        final=exam_of(differences, held_out, users=JUDGES),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from persona_engine.modelling import (
 )
 from persona_engine.types import FloatArray, Population, PreferenceData
 from persona_hierarchical.few_shot import Scales
+from persona_hierarchical.gains import gain_of
 from persona_hierarchical.hierarchy import Basis, agreement_of, sample_of
 from persona_hierarchical.lower_bound import Doubles
 from persona_hierarchical.recall import key_axes
@@ -29,6 +31,9 @@ from persona_hierarchical.selection import (
     choose,
     fit_penalised,
 )
+from persona_hierarchical.smooth import recurring
+from persona_hierarchical.smooth_population import smooth_arrays
+from persona_hierarchical.smooth_selection import choose_smooth
 
 _POOLED_FOLDS = 5  # as bradley_terry does, whose population rank 0 must equal
 _FEWEST_USERS = 8  # fewer unseen users than this can't tell a gain from noise
@@ -56,27 +61,25 @@ def fit_population(
     shared = fit_ridge(differences, differences.weight, shared_ridge)
     limit = min(max_rank, users // 4, len(shared)) if users >= _FEWEST_USERS else 0
     axes = key_axes(_inverse_scale(differences))
+    keys = np.stack([data.chosen @ axes, data.rejected @ axes], 1)
     choice = _choose(
         differences,
         parts,
         shared_ridge,
-        keys=np.stack([data.chosen @ axes, data.rejected @ axes], 1),
+        keys=keys,
         limit=limit,
         report=lambda done: progress(name, len(pooled_parts) + done, total),
     )
-    basis = _fit(differences, shared, shared_ridge, choice, limit)
+    form = _smooth_form(data, differences, parts, choice, shared_ridge, keys=keys)
+    if form is None:
+        basis = _fit(differences, shared, shared_ridge, choice, limit)
+        form = _arrays(differences, basis, choice, shared, shared_ridge), _linear_meta(choice)
+    arrays, meta = form
     progress(name, total, total)
-    meta = {
-        "rank": choice.rank,
-        "ridge": choice.ridge,
-        **asdict(choice.scales),
-        "held_out_gain": choice.gain,
-        "held_out_gain_error": choice.gain_error,
-    }
     return Population(
         reward_model=name,
         fingerprint=data.fingerprint,
-        arrays=_arrays(differences, basis, choice, shared, shared_ridge),
+        arrays=arrays,
         meta={
             **meta,
             "shared_ridge": shared_ridge,
@@ -102,6 +105,50 @@ def _choose(
     return choose(
         differences, folds, shared_ridge=shared_ridge, max_rank=limit, keys=keys, report=report
     )
+
+
+def _smooth_form(
+    data: PreferenceData,
+    differences: Differences,
+    folds: Sequence[NDArray[np.bool_]],
+    linear: Choice,
+    shared_ridge: float,
+    *,
+    keys: FloatArray,
+) -> tuple[dict[str, FloatArray], dict[str, Any]] | None:
+    """Return arrays and figures of the smooth form, None where the linear one is as good."""
+    comparisons = recurring(data, differences) if len(linear.losses) else None
+    if comparisons is None:
+        return None
+    choice = choose_smooth(
+        *(differences, comparisons, folds),
+        shared_ridge=shared_ridge,
+        keys=keys,
+        linear=linear.losses,
+    )
+    if choice is None:
+        return None
+    gain = gain_of(linear.losses, choice.losses)
+    meta = {
+        "form": "smooth",
+        "rank": int(choice.personal),
+        "ridge": choice.ridge,
+        **asdict(choice.scales),
+        "held_out_gain": gain.mean,
+        "held_out_gain_error": gain.error,
+    }
+    return smooth_arrays(differences, comparisons, choice), meta
+
+
+def _linear_meta(choice: Choice) -> dict[str, Any]:
+    return {
+        "form": "linear",
+        "rank": choice.rank,
+        "ridge": choice.ridge,
+        **asdict(choice.scales),
+        "held_out_gain": choice.gain,
+        "held_out_gain_error": choice.gain_error,
+    }
 
 
 def _fit(
