@@ -72,7 +72,7 @@ class Principles:
         words: Most rules about recurring words that each half proposes; 0 for none.
         language_model: Whether the language model proposes rules too. It reads each half's
             comparisons under the bank's rules, in three rounds that leave fewer and fewer rules:
-            about 2,500 log-likelihoods for 30 comparisons, minutes on a CPU; progress cannot be
+            about 3,500 log-likelihoods for 30 comparisons, minutes on a CPU; progress cannot be
             told, so run it in the background.
         model_rules: Most rules that the model proposes from each half.
 

@@ -80,7 +80,7 @@ _ISE = (
     "(?:organ|real|recogn|apolog|critic|emphas|memor|special|summar|util|minim|maxim|optim|"
     "prior|final|personal|custom|author|general|normal|standard|symbol|visual|analy)"
 )
-_SUFFIX = "(?:s|d|r|rs|ed|ing|ation|ations|ite|ites|able|ful|less|al|ally|hood|y)*"
+_SUFFIX = "(?:s|d|ed|er|ers|ing|ite|ites|able|ful|fully|less|al|ally|hood|hoods|ly|y)?"
 BRITISH = _words(
     rf"{_OUR}our{_SUFFIX}",
     rf"{_ISE}(?:is|ys)(?:e|es|ed|er|ers|ing|ation|ations)",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,22 +33,18 @@ class Measure:
 
 def surface_candidates(choices: Choices) -> list[Candidate]:
     """Return two rules for each measure."""
-    chosen = _measured([each.chosen for each in choices.pairs])  # (d, measures)
-    rejected = _measured([each.rejected for each in choices.pairs])
+    texts = [text for each in choices.pairs for text in (each.chosen, each.rejected)]
+    measured = _measured(texts)  # (2d, measures)
+    apart = measured[0::2] - measured[1::2]
     found: list[Candidate] = []
     for place, each in enumerate(MEASURES):
-        difference = chosen[:, place] - rejected[:, place]
-        found += both_ways(each.low, each.high, difference, each.least)
+        found += both_ways(each.low, each.high, apart[:, place], each.least)
     return found
 
 
 def _measured(texts: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([_measures_of(text) for text in texts]).reshape(len(texts), len(MEASURES))
-
-
-@lru_cache(maxsize=4096)
-def _measures_of(text: str) -> tuple[float, ...]:
-    return tuple(each.of(text) for each in MEASURES)
+    once = {text: [each.of(text) for each in MEASURES] for text in dict.fromkeys(texts)}
+    return np.array([once[text] for text in texts], np.float64).reshape(-1, len(MEASURES))
 
 
 def _words(text: str) -> int:
@@ -61,7 +56,7 @@ def _log_words(text: str) -> float:
 
 
 def _log_sentence(text: str) -> float:
-    return float(np.log(_words(text) / max(len(patterns.SENTENCE_END.findall(text)), 1)))
+    return float(np.log(_words(text) / max(len(patterns.SENTENCE_END.findall(text.strip())), 1)))
 
 
 def _word_length(text: str) -> float:
@@ -70,7 +65,7 @@ def _word_length(text: str) -> float:
 
 
 def _paragraphs(text: str) -> float:
-    return float(np.log(max(len([p for p in re.split(r"\n\s*\n", text) if p.strip()]), 1)))
+    return float(np.log(max(len([p for p in re.split(r"\n\s*\n", text.strip()) if p.strip()]), 1)))
 
 
 def _spelling(text: str) -> float:

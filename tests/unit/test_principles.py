@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import product
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_a_whole_order_is_as_probable_as_the_reverse():
 
 def test_who_picks_one_of_four_by_coin_gets_no_principle():
     wrong = 0
-    for person in range(60):
+    for person in range(20):
         rng = np.random.default_rng(person)
         pairs = []
         for n in range(25):  # one of four has an emoji, three are short
@@ -142,7 +143,7 @@ def test_who_picks_one_of_four_by_coin_gets_no_principle():
             best = replies.pop(int(rng.integers(4)))
             pairs += [(f"Q{n}", best, each) for each in replies]
         wrong += bool(induced(*told(pairs), seed=person))
-    assert wrong <= 6
+    assert wrong <= 3
 
 
 def test_a_unit_that_is_of_two_minds_says_nothing():
@@ -204,6 +205,14 @@ def test_each_measure_sees_what_it_is_about(measure):
     assert measure.of(high) - measure.of(low) >= measure.least
     assert measure.of("") == measure.of("")  # finite on nothing
     assert np.isfinite(measure.of(""))
+
+
+@pytest.mark.parametrize("text", ["colour" + "rs" * 2000, "\n" * 20_000, "**a" * 5000, "| " * 5000])
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda each: each.high)
+def test_no_text_takes_long_to_measure(measure, text):
+    start = time.process_time()
+    assert np.isfinite(measure.of(text + "!"))
+    assert time.process_time() - start < 0.5
 
 
 def test_every_style_of_the_bank_has_its_words():
@@ -334,11 +343,11 @@ def test_a_slight_leaning_is_not_stored_however_sure():
 
 def test_people_who_choose_by_coin_get_no_principle():
     wrong = 0
-    for person in range(60):
+    for person in range(20):
         rng = np.random.default_rng(person)
         drawn = np.flatnonzero(rng.random(30) < 0.5).tolist()
         wrong += bool(induced(*short_lover(30, wrong=drawn), seed=person))
-    assert wrong <= 6
+    assert wrong <= 3
 
 
 def test_texts_must_be_as_many_as_comparisons():
