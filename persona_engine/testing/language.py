@@ -8,17 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from persona_engine.interfaces import Encoder, LanguageTools
-from persona_engine.types import FloatArray
+from persona_engine.types import FloatArray, LogLikelihood
 
 _WIDTH = 384
 
 
-def language_tools(encoder: Encoder | None = None) -> LanguageTools:
-    """Return tools without a language model.
+def language_tools(
+    encoder: Encoder | None = None, *, log_likelihood: LogLikelihood | None = None
+) -> LanguageTools:
+    """Return tools.
 
     Args:
         encoder: A sentence encoder; without one, sentences are embedded by hashing their words, so
             that those that share words are near.
+        log_likelihood: The language model's, for methods that ask one; None for no language model.
 
     Examples:
         >>> said, near, far = language_tools().embed(["no meat", "no meat please", "rust"])
@@ -26,13 +29,13 @@ def language_tools(encoder: Encoder | None = None) -> LanguageTools:
         True
     """
     if encoder is None:
-        return LanguageTools(_hashed, "hashed-words")
+        return LanguageTools(_hashed, "hashed-words", log_likelihood)
 
     def embed(texts: Sequence[str]) -> FloatArray:
         vectors = encoder.encode([()] * len(texts), texts)
         return _unit(np.asarray(vectors, np.float32))
 
-    return LanguageTools(embed, encoder.fingerprint)
+    return LanguageTools(embed, encoder.fingerprint, log_likelihood)
 
 
 def _hashed(texts: Sequence[str]) -> FloatArray:

@@ -13,7 +13,13 @@ import numpy as np
 from persona_engine.interfaces import Encoder, InstructionSelector
 from persona_engine.testing.kit import BoundCheck, Check, bind, name_of, require, require_close
 from persona_engine.testing.language import language_tools
-from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
+from persona_engine.types import (
+    Conversation,
+    FloatArray,
+    Instruction,
+    LogLikelihood,
+    SelectedInstruction,
+)
 
 SelectorFactory = Callable[[], InstructionSelector]
 
@@ -34,12 +40,18 @@ class SelectorSubject:
         factory: Makes a selector.
         encoder: Embeds request and instructions, for selectors that were calibrated on its
             features; without one, embeddings have the cosines 0.9, 0.4, 0.2 and 0.
+        log_likelihood: The language model's, for selectors that ask one.
     """
 
-    def __init__(self, factory: SelectorFactory, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        factory: SelectorFactory,
+        encoder: Encoder | None = None,
+        log_likelihood: LogLikelihood | None = None,
+    ) -> None:
         self.factory = factory
         self.conversation: Conversation = [{"role": "user", "content": _REQUEST}]
-        self.tools = language_tools(encoder)
+        self.tools = language_tools(encoder, log_likelihood=log_likelihood)
         if encoder is None:
             self.request, self.embeddings = _known_cosines()
         else:
@@ -158,6 +170,7 @@ def instruction_selector_checks(
     factory: SelectorFactory,
     *,
     encoder: Encoder | None = None,
+    log_likelihood: LogLikelihood | None = None,
     checks: Iterable[str] | None = None,
 ) -> tuple[BoundCheck[SelectorSubject], ...]:
     """Return the checks of a selector, each to be called.
@@ -165,15 +178,18 @@ def instruction_selector_checks(
     Args:
         factory: Makes an instance; called without arguments.
         encoder: The sentence encoder that it was calibrated for, if it was.
+        log_likelihood: The language model's, if it asks one.
         checks: Names of `SELECTOR_CHECKS`; all of them if omitted.
     """
-    return bind(SELECTOR_CHECKS, SelectorSubject(factory, encoder), name_of(factory), checks)
+    subject = SelectorSubject(factory, encoder, log_likelihood)
+    return bind(SELECTOR_CHECKS, subject, name_of(factory), checks)
 
 
 def check_instruction_selector(
     factory: SelectorFactory,
     *,
     encoder: Encoder | None = None,
+    log_likelihood: LogLikelihood | None = None,
     checks: Iterable[str] | None = None,
 ) -> None:
     """Run the checks of a selector, in order, up to the first that it does not pass.
@@ -181,5 +197,7 @@ def check_instruction_selector(
     Raises:
         ConformanceError: A check failed; the message names it, the plugin, and what to do.
     """
-    for check in instruction_selector_checks(factory, encoder=encoder, checks=checks):
+    for check in instruction_selector_checks(
+        factory, encoder=encoder, log_likelihood=log_likelihood, checks=checks
+    ):
         check()

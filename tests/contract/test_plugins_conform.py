@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from persona_engine.interfaces import Generator
 from persona_engine.plugins import PluginKind, discover
 from persona_engine.testing import (
     CHECKS,
@@ -32,7 +33,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "generator": {"local"},
     "decoder": {"best_of_n", "blockwise"},
     "instruction_verifier": {"constraints", "adherence"},
-    "instruction_selector": {"embedding_selector"},
+    "instruction_selector": {"embedding_selector", "applicability", "likelihood_selector"},
     "principle_inducer": {"principles"},
     "instruction_miner": {"signals"},
 }
@@ -85,13 +86,24 @@ def test_principle_inducers_conform(check: Callable[[], None]) -> None:
     check()
 
 
+@pytest.fixture(scope="module")
+def language_model(smollm2: Path) -> Generator:
+    return PLUGINS.create("generator", "local", weights=smollm2)
+
+
 @pytest.mark.model
 @pytest.mark.parametrize("name", PLUGINS.names("instruction_selector"))
 @pytest.mark.parametrize("check", CHECKS["instruction_selector"])
-def test_instruction_selectors_conform(name: str, check: str, minilm: Path) -> None:
+def test_instruction_selectors_conform(
+    name: str, check: str, minilm: Path, language_model: Generator
+) -> None:
     encoder = PLUGINS.create("encoder", "sentence", weights=minilm)
-    factory = factory_of("instruction_selector", name)
-    check_instruction_selector(factory, encoder=encoder, checks=[check])
+    check_instruction_selector(
+        factory_of("instruction_selector", name),
+        encoder=encoder,
+        log_likelihood=language_model.log_likelihood,
+        checks=[check],
+    )
 
 
 @pytest.mark.model

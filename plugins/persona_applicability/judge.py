@@ -1,0 +1,61 @@
+"""From texts and embeddings to probabilities: two passes, the second again for longer chains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona_applicability.features import (
+    Described,
+    Talk,
+    chain_features,
+    instruction_features,
+    support,
+)
+from persona_applicability.parse import Parsed
+from persona_applicability.space import Weights, sigmoid
+from persona_engine.types import FloatArray
+
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What the scorer says of ``I`` instructions.
+
+    Args:
+        probability: That each applies, ``(I,)``.
+        features: What the first pass saw, ``(I, F)``.
+        chain: What the second saw besides, ``(I, 8)``.
+    """
+
+    probability: FloatArray
+    features: FloatArray
+    chain: FloatArray
+
+
+def judge(
+    talk: Talk, parsed: Sequence[Parsed], described: Described, weights: Weights
+) -> Judgement:
+    """Return the probability of each instruction.
+
+    The first pass looks at each instruction by itself and among the others; the second also at
+    whether one that probably applies leads here. It is repeated, since a chain has several links.
+    """
+    features = instruction_features(talk, parsed, described, weights)
+    links = support(parsed, described)
+    probability = sigmoid(weights.score("first", features))
+    chain = chain_features(probability, links, parsed)
+    for _ in range(_ROUNDS):
+        chain = chain_features(probability, links, parsed)
+        both = np.concatenate([features, chain], axis=1)
+        probability = sigmoid(weights.score("second", both))
+    return Judgement(probability, features, chain)
+
+
+def best_set(probability: FloatArray, *, threshold: float) -> FloatArray:
+    """Return which instructions to use, ``(I,)`` of bool."""
+    chosen: FloatArray = probability >= threshold
+    return chosen
