@@ -88,7 +88,7 @@ class Mentions:
 
     def pattern(self, word: str) -> re.Pattern[str]:
         """Return what finds a word in a reply."""
-        escaped = re.escape(word).replace("'", "['’]").replace("’", "['’]")
+        escaped = re.sub("['’]", "['’]", re.escape(word))
         edged = rf"(?<!\w){escaped}(?!\w)" if self.whole else escaped
         return re.compile(edged, re.IGNORECASE)
 

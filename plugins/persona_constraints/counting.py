@@ -28,7 +28,7 @@ EMOJI = re.compile(
 )
 # Signs that look like pictures, but are used as bullets and ticks in plain text.
 _TEXT_SIGNS = re.compile("[\u2713\u2714\u2717\u2718\u2794\u2798-\u27bf](?!\ufe0f)")
-EMOTICON = re.compile(r"(?<![\w:])[:;=8xX]['’]?-?[)(DPpOo/\\|3*](?![\w/])")
+EMOTICON = re.compile(r"(?<![\w:])(?:[:;=]['’]?-?[)(DPpOo/\\|3*]|[xX]D|<3)(?![\w/])")
 _FIRST_PERSON = re.compile(r"\b(?:I|I['’](?:m|d|ll|ve)|me|my|mine|myself)\b")
 _LOWER_FIRST_PERSON = re.compile(r"\b(?:me|my|mine|myself)\b", re.IGNORECASE)
 _WE = re.compile(r"\b(?:we|us|our|ours|ourselves|we['’](?:re|d|ll|ve))\b", re.IGNORECASE)

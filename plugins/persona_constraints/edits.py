@@ -206,6 +206,27 @@ def highlighted(text: str, count: int) -> str:
     return marked
 
 
+def emphasised(text: str, count: int) -> str:
+    """Return the text with so many more words in capitals: its longest, where they first stand."""
+    words = dict.fromkeys(re.findall(r"\b[A-Za-z]{4,}\b", text))
+    marked = text
+    for word in sorted((each for each in words if not each.isupper()), key=len, reverse=True)[
+        :count
+    ]:
+        marked = re.sub(rf"\b{word}\b", word.upper(), marked, count=1)
+    return marked
+
+
+def unemphasised(text: str, most: int) -> str:
+    """Return the text with only the first words in capitals left so."""
+    seen = iter(range(1, len(text) + 2))
+
+    def lower(match: re.Match[str]) -> str:
+        return match[0] if next(seen) <= most else match[0].capitalize()
+
+    return re.sub(r"\b[A-Z]{2,}\b", lower, text)
+
+
 def titled(text: str) -> str:
     """Return the text with its own title in double angular brackets, where it has one."""
     first, _, rest = text.strip().partition("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -28,7 +29,18 @@ de deutsch|fr français,francais|es español,espanol,castellano|it italiano|pt p
 nl nederlands|sv svenska|da dansk|no norsk|pl polsku|fi suomeksi|tr türkçe|ru русском
 uk українською|ja 日本語|zh 中文|ko 한국어
 """
-_SHORT = 40  # letters; detection of less is a guess
+_SHORT, _VERY_SHORT = 40, 16  # letters; detection of less is a guess, and worse than one
+# As the first word of their letters' names in Unicode; the others are written in Latin letters.
+_SCRIPTS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("ru", "uk", "bg", "mk"), "CYRILLIC"),
+        **dict.fromkeys(("ar", "fa", "ur"), "ARABIC"),
+        **dict.fromkeys(("hi", "mr", "ne"), "DEVANAGARI"),
+        **{"bn": "BENGALI", "gu": "GUJARATI", "kn": "KANNADA", "ml": "MALAYALAM"},
+        **{"pa": "GURMUKHI", "ta": "TAMIL", "te": "TELUGU", "th": "THAI", "el": "GREEK"},
+        **{"he": "HEBREW", "ko": "HANGUL", "zh": "CJK", "ja": "HIRAGANA KATAKANA CJK"},
+    }
+)
 
 
 def _table(text: str) -> dict[str, str]:
@@ -99,8 +111,11 @@ def is_in_language(text: str, code: str, *, entire: bool) -> tuple[bool, str]:
     likely = likely_languages(plain)
     if not likely:
         return True, "no words tell the language"
-    candidates = likely[:1]
-    if not entire and len(re.findall(r"[^\W\d_]", plain)) < _SHORT:
-        candidates = likely
+    letters = re.findall(r"[^\W\d_]", plain)
+    if not entire and len(letters) < _VERY_SHORT:
+        scripts = {unicodedata.name(letter, "?").split()[0] for letter in letters}
+        holds = bool(scripts & set(_SCRIPTS.get(code, "LATIN").split()))
+        return holds, f"it is too short to tell, in {', '.join(sorted(scripts)).lower()} letters"
+    candidates = likely if not entire and len(letters) < _SHORT else likely[:1]
     holds = any(lang == code or lang.split("-")[0] == code for lang, _ in candidates)
     return holds, f"it reads as {language_name(likely[0][0].split('-')[0])}"

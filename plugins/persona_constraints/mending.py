@@ -229,6 +229,7 @@ _ADDITIONS: Mapping[str, Callable[[str, int], str]] = MappingProxyType(
         "markdown bullets": edits.as_bullets,
         "bullet points": edits.as_bullets,
         "highlights": edits.highlighted,
+        "words in capitals": edits.emphasised,
         "titles": lambda text, _: edits.titled(text),
         "numbered items": lambda text, _: edits.numbered(text),
         "paragraphs": lambda text, count: "\n\n".join(edits.regroup(text, count)),
@@ -245,6 +246,7 @@ _CUTS: Mapping[str, Callable[[str, int], str]] = MappingProxyType(
         ),
         "markdown bullets": edits.as_bullets,
         "bullet points": edits.as_bullets,
+        "words in capitals": edits.unemphasised,
     }
 )
 _EDITS: Mapping[type, Callable[..., str]] = MappingProxyType(
