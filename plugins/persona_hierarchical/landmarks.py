@@ -30,10 +30,13 @@ class Landmarks:
     def nearness(self, responses: FloatArray) -> FloatArray:
         """Return ``exp(-distance)`` of responses ``(n, D)`` to the landmarks, ``(n, m)``."""
         place = (responses - self.centre) @ self.axes
-        square = np.square(place).sum(1)[:, None] + np.square(self.points).sum(1)
-        square -= 2.0 * (place @ self.points.T)
-        near: FloatArray = np.exp(-np.sqrt(np.maximum(square, 0.0)))
-        return near
+        near: FloatArray = (-2.0 * place) @ self.points.T
+        near += np.einsum("np,np->n", place, place)[:, None]
+        near += np.einsum("mp,mp->m", self.points, self.points)
+        np.maximum(near, 0.0, out=near)
+        np.sqrt(near, out=near)
+        np.negative(near, out=near)
+        return np.exp(near, out=near)
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return the map as a population holds it."""
@@ -67,8 +70,9 @@ def mapped_evidence(population: Population, evidence: Evidence) -> Evidence:
     """Return comparisons as the population's weights read them."""
     if "landmarks" not in population.arrays:
         return evidence
-    chosen, rejected = mapped(population, evidence.chosen), mapped(population, evidence.rejected)
-    return replace(evidence, chosen=chosen, rejected=rejected)
+    both = mapped(population, np.concatenate([evidence.chosen, evidence.rejected]))
+    count = len(evidence.chosen)
+    return replace(evidence, chosen=both[:count], rejected=both[count:])
 
 
 def mapped_crowd(population: Population, evidence: Sequence[Evidence]) -> Sequence[Evidence]:

@@ -48,6 +48,10 @@ class Hierarchical(LinearLatentModel):
     integrated over it (MacKay 1992, "The evidence framework applied to classification networks").
     ``e_u(x) ~ N(0, recall)`` is what the user thinks of one response beyond tastes: it is known
     only of responses that they have judged, and there only if users are found to be like that.
+    Where the same responses are compared often, ``r_u(x) = (1 + s z_u) g(x)`` takes the place of
+    this if it predicts held-out users better: ``g`` is a Gaussian process over responses with
+    Matérn-1/2 covariance, ``s`` how much users differ in following it (Simpson & Gurevych 2020,
+    "Scalable Bayesian preference learning for crowds").
     Low-rank user weights follow PReF (Shenfeld et al. 2025, arXiv:2503.06358) and LoRe (Bose et al.
     2025, arXiv:2504.14439), here with uncertainty.
 
