@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 _EXPANSIONS = tuple(
-    (re.compile(rf"\b{short}\b", re.IGNORECASE), full)
+    (re.compile(rf"\b(?:{short})\b", re.IGNORECASE), full)
     for short, full in (
         ("dont", "don't"), ("doesnt", "doesn't"), ("cant", "can't"), ("wont", "won't"),
         ("isnt", "isn't"), ("didnt", "didn't"), ("arent", "aren't"), ("im", "i'm"), ("ive", "i've"),

@@ -12,7 +12,7 @@ _BLOCKS = (
     re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL),
     re.compile(r"\"\"\".*?(?:\"\"\"|\Z)", re.DOTALL),
     re.compile(r"'''.*?(?:'''|\Z)", re.DOTALL),
-    re.compile(r"<(?P<tag>[A-Za-z][\w-]*)(?:\s[^<>]*)?>.*?(?:</(?P=tag)\s*>|\Z)", re.DOTALL),
+    re.compile(r"<!--.*?(?:-->|\Z)|<(?P<tag>[A-Za-z][\w-]*)(?:\s[^<>]*)?>.*?(?:</(?P=tag)\s*>|\Z)", re.DOTALL),
     re.compile(r"<\|.*\Z|<<\s*SYS.*\Z|\[/?(?:INST|SYSTEM)\b.*\Z", re.DOTALL | re.IGNORECASE),
     re.compile(r"\[(?:begin|start)\b[^\]]*\].*?(?:\[end\b[^\]]*\]|\Z)", re.DOTALL | re.IGNORECASE),
     re.compile(r"^[ \t]*[-=*_#~+]{3,}[^\n]*\n.*?(?:^[ \t]*[-=*_#~+]{3,}[^\n]*$|\Z)",
@@ -39,66 +39,80 @@ _QUOTES = (
     re.compile(r"(?<!\w)[‘'](?=\w)(?:[^'’\n]|['’](?=\w))*?[.!?,]?['’](?!\w)"),
     re.compile(r"`[^`\n]*`"),
 )
-_NOUN = (
-    r"(?:e-?mails?|mails?|messages?|texts?|letters?|articles?|reviews?|lyrics|stor(?:y|ies)|passages?|"
-    r"paragraphs?|sentences?|log|transcripts?|chat|conversation|dialogue?|document|docs?|prompts?|tweets?|"
-    r"posts?|notes?|memos?|comments?|pages?|quotes?|quotations?|polic(?:y|ies)|terms|contract|speech|script|"
-    r"scene|essay|draft|abstract|poem|song|output|snippet|excerpt|extract|instructions|rules|readme|file|"
-    r"code|clause|section|repl(?:y|ies)|announcement|notice|ad|advert|statement|description|website|bio|"
-    r"profile|feedback|report|tests?|ticket|caption|headline|phrase|entry|minutes|screenshot|newsletter|"
-    r"manual|recipe|summary|response|content|data|words|line|lines|thread|blog|job post)"
-)
+# Texts that somebody wrote, as people name them when they hand them over.
 _TEXT = (
-    r"(?:e-?mail|mail|message|text|letter|article|review|passage|document|transcript|prompt|tweet|post|"
-    r"abstract|excerpt|quote|lyrics|memo|announcement|speech)"
+    r"(?:e-?mails?|mails?|messages?|texts?|letters?|articles?|reviews?|lyrics|stor(?:y|ies)|passages?|"
+    r"paragraphs?|sentences?|logs?|transcripts?|dialogues?|documents?|docs?|prompts?|tweets?|posts?|notes?|"
+    r"memos?|comments?|pages?|quotes?|quotations?|polic(?:y|ies)|terms|contracts?|speech|scripts?|scenes?|"
+    r"essays?|drafts?|abstracts?|poems?|songs?|snippets?|excerpts?|extracts?|instructions|rules?|readme|"
+    r"clauses?|sections?|announcements?|notices?|ads?|adverts?|advertisements?|statements?|descriptions?|"
+    r"website|bio|profile|reports?|tickets?|captions?|headlines?|phrases?|entr(?:y|ies)|minutes|newsletters?|"
+    r"manuals?|cv|resume|résumé|slogans?|listings?|tips?|signs?|labels?|spam|brief|output|results?|"
+    r"conversations?|chat|lines?|words|blog|quotation|content|readme|file|code|proposal|response from \w+)"
 )
 _PROCESS = (
-    r"(?:translate|summari[sz]e|sum up|proof-?read|paraphrase|classify|spell-?check|transcribe|"
-    r"analy[sz]e|categori[sz]e|parse|tl;?dr|critique|grade|evaluate|extract|correct|label|annotate|"
-    r"(?:reply|respond|answer) to|what(?:'s| is| does) (?:this|the following)|reformat|condense)"
+    r"(?:translate|summari[sz]e|sum up|sum (?:this|it|that) up|proof-?read|paraphrase|classify|spell-?check|"
+    r"transcribe|analy[sz]e|categori[sz]e|parse|tl;?dr|critique|grade|evaluate|extract|correct|label|annotate|"
+    r"reformat|condense|rate|score|judge|assess|fill in|(?:reply|respond|answer) to|"
+    r"what (?:do|does|did|is|are) (?:this|these|the following)|what(?:['’]s) (?:this|the following)|"
+    r"what do you (?:think|make) of (?:this|these|the following))"
 )
 _EDIT = (
-    r"(?:rewrite|reword|rephrase|edit|fix|polish|improve|shorten|convert|format|review|explain|check|"
+    r"(?:rewrite|reword|rephrase|edit|fix|polish|improve|shorten|convert|format|review|explain|check|make|"
     r"look at|look over|read|go over|have a look at|help (?:me )?(?:with|understand)|clean up|tidy|complete|"
-    r"continue|finish|interpret|compare|simplify|turn|adapt|debug|make sense of|give feedback on|answer|"
-    r"thoughts on|what do you think (?:of|about)|how does)"
+    r"continue|finish|interpret|compare|simplify|turn|adapt|debug|make sense of|answer|"
+    r"(?:feedback|thoughts?|opinions?|views?|comments?) (?:on|about)|what do you think (?:of|about)|how does)"
 )
-_DEICTIC = r"(?:this|these|the following|following|below|here(?:['’]s| is| are))"
-# "Translate this. …": what follows is the text, on whatever line.
-_PASTE_AFTER = re.compile(
-    rf"\b{_PROCESS}\b[^.!?:\n]{{0,60}}\b{_DEICTIC}\b[^.!?:\n]{{0,60}}(?:[.!?:]+|\n)(?P<rest>.*)\Z"
-    rf"|\b{_PROCESS}\b[^.!?:\n]{{0,80}}[:\n](?P<rest_2>.*)\Z"
-    rf"|\b{_EDIT}\b[^.!?:\n]{{0,60}}\b{_DEICTIC}\b[^.!?:\n]{{0,60}}[.!?]?[ \t]*[:\n](?P<rest_3>.*)\Z"
-    rf"|\b{_EDIT}\b[^.!?:\n]{{0,40}}\b{_NOUN}\b[^.!?:\n]{{0,40}}[.!?]?[ \t]*[:\n](?P<rest_4>.*)\Z",
-    re.DOTALL | re.IGNORECASE,
+_DEICTIC = r"(?:this|these|the following|following|the next|below|attached|here(?:['’]s| is| are))"
+_SAYS = (
+    r"(?:says?|said|wrote|writes|suggest(?:s|ed)|told (?:me|us|him|her|them)|tells (?:me|us)|reads?|goes|decides?|"
+    r"decided|thinks?|states?|stated|repl(?:y|ies|ied)|shouts?|shouted|whispers?|announced?|asks?|asked|advised?|"
+    r"texted|posted|sent(?: (?:me|us))?|answered|put|begins?|starts?|ends?|returned|insists?|keeps telling me)"
 )
-# "Here is the email I got: …", "she wrote: …"
-_INTRODUCED = re.compile(
-    rf"\b(?:here(?:['’]s| is| are)|(?:this|that) (?:is|was)|(?:got|received|found|saw|read|sent|wrote|have))\b"
-    rf"[^.!?:\n]{{0,50}}\b{_NOUN}\b[^.!?:\n]{{0,60}}[.!?]?[ \t]*[:\n](?P<rest>.*)\Z"
-    rf"|\b{_NOUN}\b[^.!?:\n]{{0,30}}\b(?:says?|said|reads?|goes|states?|stated|ends?|begins?|starts?)\b"
-    rf"[^.!?:\n]{{0,30}}[:\n](?P<rest_2>.*)\Z"
-    rf"|\b(?:he|she|they|who|boss|manager|teacher|client|customer|friend|colleague|mum|mom|dad|wife|husband|"
-    rf"someone|somebody|landlord|it)\b[^.!?:\n]{{0,20}}\b(?:says?|said|wrote|writes|texted|replied|told me|"
-    rf"asked|answered|sent(?: me)?|posted|put)\b[^.!?:\n]{{0,40}}:(?P<rest_3>.*)\Z"
-    rf"|\b(?:the following|below|{_TEXT})[ \t]*:[ \t]*(?:\n|(?=\S))(?P<rest_4>.*)\Z",
-    re.DOTALL | re.IGNORECASE,
+# After any of these the message is a text that was handed over.
+_HANDS_OVER = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b{_PROCESS}\b[^.!?:\n]{{0,60}}\b{_DEICTIC}\b[^.!?:\n]{{0,60}}(?:[.!?:]+|\n|\s[-–—]\s)",
+        rf"\b(?:what (?:do|does|did|is|are|was) |what['’]s )(?:this|these|the following)\b[^.!?:\n]{{0,60}}[.!?:\n]",
+        rf"\b{_PROCESS}\b[^.!?:\n]{{0,80}}[.!?]?[ \t]*[:\n]",
+        rf"\b{_EDIT}\b[^.!?:\n]{{0,60}}\b{_DEICTIC}\b[^.!?:\n]{{0,60}}[.!?]?[ \t]*(?:[:\n]|\s[-–—]\s)",
+        rf"\b{_EDIT}\b[^.!?:\n]{{0,40}}\b{_TEXT}\b[^.!?:\n]{{0,40}}[.!?]?[ \t]*[:\n]",
+        rf"\b(?:is|are|does|do|was)\b[^.!?:\n]{{0,15}}\b(?:this|these|the following)\b(?: [\w-]+){{0,2}} {_TEXT}\b[^.!?:\n]{{0,60}}[.!?:\n]",
+        rf"\b(?:is|are|does) (?:this|these|the following)\b[^.!?:\n]{{0,60}}(?:\?[ \t]*\n|:|\?\s+(?=[\"“‘']))",
+        rf"\b(?:is|are) the following\b[^.!?:\n]{{0,60}}[.!?:\n]",
+    )
+)
+# These too, unless the person speaks of themselves: "here are my rules: …".
+_INTRODUCES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?:here(?:['’]s| is| are)|below (?:is|are)|the following (?:is|are))\b[^.!?:\n]{{0,50}}\b{_TEXT}\b[^.!?:\n]{{0,60}}[.!?:\n]",
+        rf"\b(?:(?:this|that|these) (?:is|was|are)|have)\b[^.!?:\n]{{0,50}}\b{_TEXT}\b[^.!?:\n]{{0,60}}[.!?]?[ \t]*[:\n]",
+        rf"\b(?:got|received|found|saw|read|sent|wrote)\b(?! your)[^.!?:\n]{{0,50}}\b(?<!your ){_TEXT}\b[^.!?:\n]{{0,60}}[.!?:\n]",
+        rf"(?<!\bi )(?<!\byou )\b{_SAYS}\b[^.!?:\n]{{0,30}}:",
+        rf"\b(?:here(?:['’]s| is)|this is) what\b[^.!?:\n]{{0,60}}[:\n]",
+        rf"\b{_TEXT}\b[^.!?:\n]{{0,30}}:(?=\s)",
+        rf"\b(?:fill in|finish|complete|continue|note to|forwarded|example|output|results?|website|source|input)\b[^.!?:\n]{{0,40}}:",
+    )
 )
 _ABOUT_ME = re.compile(
-    r"\b(?:about (?:me|myself)|my (?:rules|preferences|wishes|requests?|instructions?)|from now on|"
-    r"going forward|in (?:the )?future|from here on|remember|keep in mind|note for you|rules? for you|"
-    r"(?:your|all) (?:answers|replies|responses)|always|never|stop|don['’]?t|i (?:want|prefer|hate|like))\b",
+    r"\b(?:about (?:me|myself)|my (?:\w+ )?(?:rules?|preferences?|wishes|wish|requests?|instructions?|name|style)|from now on|"
+    r"going forward|in (?:the )?future|from here on|keep in mind|(?:notes?|rules?|requests?) (?:for|to) you|"
+    r"(?:one|two|three|four|a few|some|quick|standing|general|ground|house) (?:quick |small |more )?(?:rules?|notes?|things?|requests?)|"
+    r"(?:your|all) (?:answers|replies|responses)|i (?:want|prefer|hate|like)|(?:for|to) remember)\b|^\W*(?:rules?|notes?|ps|p\.s\.)\W*$",
     re.IGNORECASE,
 )
-_HABIT = re.compile(r"\b(?:whenever|every time|each time|always)\b", re.IGNORECASE)
+_HABIT = re.compile(r"\b(?:whenever|every ?time|each time|any ?time|always|from now on|going forward|in (?:the )?future)\b", re.IGNORECASE)  # fmt: skip
 # "…\n\nCan you translate the above?": what stands before is the text.
 _PASTE_BEFORE = re.compile(
-    rf"\bthe above\b|\babove {_NOUN}\b|\btl;?dr\b|{_PROCESS}[^.!?\n]{{0,30}}\b(?:this|that|it|the)\b"
-    rf"|\b(?:this|that|the|it)\b[^.!?\n]{{0,20}}\b{_TEXT}\b|^\W*(?:this|that) (?:is|was) (?:the|a|an|from)\b"
-    rf"|\bwhat (?:does|did) (?:this|that|it|he|she|they) (?:mean|want|say)\b",
+    rf"\bthe above\b|\babove {_TEXT}\b|\btl;?dr\b|{_PROCESS}[^.!?\n]{{0,30}}\b(?:this|that|it|the)\b|\bsum (?:this|that|it) up\b"
+    rf"|\b(?:this|that|the|it)\b[^.!?\n]{{0,20}}\b(?:e-?mail|mail|message|text|letter|article|review|passage|document|transcript|"
+    rf"prompt|tweet|post|abstract|excerpt|quote|lyrics|memo|announcement|speech|note|bot|poem|ad)\b"
+    rf"|^\W*(?:this|that) (?:is|was) (?:the|a|an|from)\b|\bwhat (?:does|did|do) (?:this|that|it|he|she|they) (?:mean|want|say)\b",
     re.IGNORECASE,
 )
-_SPEAKER = re.compile(r"^[ \t]*\**(?P<who>[A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2})\**[ \t]*:[ \t]+\S.*$", re.MULTILINE)  # fmt: skip
+_SPEAKER = re.compile(r"^[ \t]*\**(?P<who>[A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){0,2}|me|him|her|them|us|he|she|q|a)\**[ \t]*:[ \t]+\S.*$", re.MULTILINE)  # fmt: skip
 _OWN_LABELS = frozenset(
     "note ps p.s edit also btw fyi reminder rule rules update request preference preferences important "
     "question name diet format style tone length language units please remember ok thanks context "
@@ -130,17 +144,21 @@ def own_mask(text: str) -> tuple[bytearray, bytearray]:
 
 
 def _clear_pasted(text: str, own: bytearray) -> None:
-    for found in (_PASTE_AFTER.search(text), _INTRODUCED.search(text)):
-        if found is None:
-            continue
-        at = next(start for name in found.re.groupindex if (start := found.start(name)) >= 0)
-        introduction = text[max(0, text.rfind("\n", 0, found.start()) + 1) : at]
-        if (_ABOUT_ME if found.re is _INTRODUCED else _HABIT).search(introduction):
-            continue
-        _clear(own, at, len(text))
+    for pattern in (*_HANDS_OVER, *_INTRODUCES):
+        for found in pattern.finditer(text):
+            introduction = _introduction(text, found)
+            exempt = _HABIT if pattern in _HANDS_OVER else _ABOUT_ME
+            if not exempt.search(introduction):
+                _clear(own, found.end(), len(text))
     *before, last = re.split(r"\n[ \t]*\n|\n(?=[^\n]*\Z)", text.rstrip())
     if before and _PASTE_BEFORE.search(last):
         _clear(own, 0, text.rstrip().rfind(last))
+
+
+def _introduction(text: str, found: re.Match[str]) -> str:
+    """Return the sentence in which the text is handed over."""
+    start = max(text.rfind(each, 0, found.start()) for each in (". ", "! ", "? ", "\n"))
+    return text[start + 1 : found.end()].strip(" .:?!\n")
 
 
 def _clear_speakers(text: str, own: bytearray) -> None:

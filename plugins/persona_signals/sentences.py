@@ -6,6 +6,15 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+from persona_signals.cues import (
+    ASKS,
+    CREATIVE,
+    HYPOTHETICAL,
+    OTHERS,
+    PAST,
+    REPORTED,
+    normalise,
+)
 from persona_signals.own_words import own_mask
 
 _LONGEST = 60
@@ -29,6 +38,7 @@ _WITHIN = re.compile(
     rf"|,\s+(?={_FACT}\b)|\s+(?=btw,?\s+{_FACT}\b)|,\s+(?=(?:what|which|how|where|when|who|can i|is|are|do|does|any)\b[^,]*\?)",
     re.IGNORECASE,
 )
+_FACT_STARTS = re.compile(_FACT, re.IGNORECASE)
 _SO = re.compile(r",?\s+so,?\s+(?=what|which|how|where|when|who|can i|is|are|do|does)", re.IGNORECASE)  # fmt: skip
 
 
@@ -109,9 +119,21 @@ def _cut(message: str, quoted: bytearray, start: int, end: int) -> list[tuple[in
         for pattern in (_WITHIN, _SO):
             for found in pattern.finditer(message, left, right):
                 if found.start() > left and not quoted[found.start()]:
-                    within.add(found.end())
+                    if not _belongs(message[left : found.start()], message[found.end() : right]):
+                        within.add(found.end())
         spans.extend(pairwise(sorted(within)))
     return spans
+
+
+def _belongs(left: str, right: str) -> bool:
+    """Whether the right part is still what others want, what was, what might be, or asked."""
+    if _FACT_STARTS.match(right):
+        return False
+    plain = normalise(left)
+    said_by_others = (start := OTHERS.match(plain)) and REPORTED.search(plain, start.end())
+    return bool(said_by_others) or any(
+        each.search(plain) for each in (PAST, HYPOTHETICAL, ASKS, CREATIVE)
+    )
 
 
 def _trim(message: str, start: int, end: int) -> tuple[int, int] | None:

@@ -15,7 +15,17 @@ from persona_signals.rewrite import instruction_text
 from persona_signals.sentences import sentences_of
 
 _STARTS_DURABLE = re.compile(
-    r"^\W*(?:(?:and|also|but|oh|ok|please|btw)\W+)*(?:from (?:now|here) on|going forward|in (?:the )?future|as a rule|by default|always|never|remember)\b",
+    r"^\W*(?:(?:and|also|but|oh|ok|please|btw)\W+)*(?:from (?:now|here) on|going forward|in (?:the )?future|as a rule|by default|whenever|every time)\b.*\b(?:you|your|me|my)\b",
+    re.IGNORECASE,
+)
+_ASKS_FOR = re.compile(
+    r"^\W*(?:how about|what about|is it (?:ok|okay|possible|too much)|may i|any chance|could i (?:get|have|ask)|can i (?:get|have|ask))\b",
+    re.IGNORECASE,
+)
+_THING = r"(?:chat ?)?(?:bot|app|assistant|agent|model|program|script|website|site|function|system|game|server|class|api|code|parser|query|hero|heroine|character|narrator|protagonist|villain)"
+_INSTRUCTS_OTHERS = re.compile(
+    r"\b(?:tell|ask|remind|warn|instruct|teach|convince|get|persuade) (?!me\b|you\b|us\b|for\b|about\b|if\b)(?:my|the|our|his|her|him|them|people|everyone|\w+s)\b.*\b(?:to|that|not)\b|"
+    rf"\b(?:my|the|our|a|an|this) (?:\w+ )?{_THING}s?\b.{{0,40}}\b(?:to|should|must|always|never|that|which|will|has|needs|can)\b",
     re.IGNORECASE,
 )
 _ACTION = re.compile(r"(?:^|\s)\*[a-z][^*\n]{2,80}\*", re.IGNORECASE)
@@ -92,7 +102,9 @@ def _is_ruled_out(candidate: Candidate) -> bool:
         return True
     if cues["creative"] and not _STARTS_DURABLE.match(plain):
         return True
-    if cues["asks"] and not cues["durable"]:
+    if cues["asks"] and not (_ASKS_FOR.match(plain) and (cues["durable"] or cues["always"])):
+        return True
+    if _INSTRUCTS_OTHERS.search(plain):
         return True
     if cues["others"]:
         return not (_RULE_FOLLOWS.search(plain) or (cues["durable"] and cues["reply_habit"]))
