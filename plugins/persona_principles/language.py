@@ -75,7 +75,7 @@ class LanguageJudge:
         for rule, value in zip(left, worth, strict=True):
             if value > 0.0:
                 lead = np.zeros(len(self._pairs))
-                lead[test] = self._gain(rule, test) / _LEAST_GAIN
+                lead[test] = self.gain(rule, test) / _LEAST_GAIN
                 found.append(Candidate(rule, None, lead, ~half))
         return found
 
@@ -83,10 +83,10 @@ class LanguageJudge:
         return np.flatnonzero(np.isin(self._choices.unit, units) & self._readable)
 
     def _worth(self, rule: str, rows: NDArray[np.int64]) -> float:
-        return float(self._choices.weight[rows] @ np.tanh(self._gain(rule, rows)))
+        return float(self._choices.weight[rows] @ np.tanh(self.gain(rule, rows)))
 
-    def _gain(self, rule: str, rows: NDArray[np.int64]) -> Doubles:
-        """Return ``d`` of some comparisons, ``(len(rows),)``."""
+    def gain(self, rule: str, rows: NDArray[np.int64]) -> Doubles:
+        """Return ``d`` of the preferred reply in some of the decided comparisons, in nats."""
         unknown = rows[np.isnan(self._plain[rows])]
         self._plain[unknown] = self._lead(_NEUTRAL, unknown)
         gain: Doubles = self._lead(rule, rows) - self._plain[rows]

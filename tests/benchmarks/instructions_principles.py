@@ -1,11 +1,13 @@
 """Principles: found for people with a planted taste, and not for people who choose at random.
 
-    python tests/benchmarks/instructions_principles.py [--quick] [--json]
+    python tests/benchmarks/instructions_principles.py [--quick] [--json] [--language-model]
 
 Forty people choose between replies that differ in several ways at once (`principle_people`), thirty
 times each: by length, by tone, or by whether it is a list; every tenth choice is turned round.
 Named attributes are the bank's, in the features of the language model, so that heads fitted to the
-bank's texts are read on others. Then as many people, and many more, choose by coin.
+bank's texts are read on others. Then as many people, and many more, choose by coin. With
+``--language-model``, also how often SmolLM2-135M, told the right rule, finds the preferred reply
+more probable than without it.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from persona_engine.encoders import hidden_state_encoder
+from persona_engine.generation import local_generator
 from persona_engine.interfaces import LanguageTools
 from persona_engine.onboarding import load_shipped
 from persona_engine.types import AttributePairs, Evidence, FloatArray, PairText, Principle
 from persona_engine.weights import resolve
 from persona_principles import Principles
+from persona_principles.choices import read_choices
+from persona_principles.language import LanguageJudge
 
 sys.path.insert(0, str(Path(__file__).parent))
 from principle_people import Pool, Shape, make_pool
@@ -41,11 +46,13 @@ class Taste:
 
     Args:
         name: Of the taste.
+        rule: That says it, of the language model's bank.
         amount: How much of it a reply has.
         said_by: Texts of the principles that are right.
     """
 
     name: str
+    rule: str
     amount: Callable[[Shape], float]
     said_by: frozenset[str]
 
@@ -53,11 +60,13 @@ class Taste:
 TASTES = (
     Taste(
         "concise",
+        "Keep replies short.",
         lambda shape: -shape.tips,
         frozenset({"Keep replies concise.", "Keep replies short."}),
     ),
     Taste(
         "formal",
+        "Be formal and respectful.",
         lambda shape: float(shape.tone == "formal"),
         frozenset(
             {
@@ -69,6 +78,7 @@ TASTES = (
     ),
     Taste(
         "bullets",
+        "Use bullet points.",
         lambda shape: float(shape.bullets),
         frozenset({"Use lists and numbered steps.", "Use bullet points or numbered lists."}),
     ),
@@ -142,6 +152,21 @@ def _by_chance(
     return figures
 
 
+def model_figures(seed: int) -> dict[str, Figure]:
+    """Return in what share of comparisons the language model, told the right rule, sees it kept."""
+    generator = local_generator(weights=resolve("smollm2-135m-instruct"))
+    pool, _ = _material(quick=False, seed=seed)
+    figures = {}
+    for taste in TASTES:
+        texts, evidence = _choices(pool, taste, np.random.default_rng([seed, 3]), noise=0.0)
+        judge = LanguageJudge(generator.log_likelihood, read_choices(texts, evidence))
+        gain = judge.gain(taste.rule, np.arange(len(texts)))
+        figures[f"principles_model_{taste.name}"] = Figure(
+            float(np.mean(gain > 0)), "share of comparisons", None, f"{len(texts)}; chance 0.5"
+        )
+    return figures
+
+
 def _material(*, quick: bool, seed: int) -> tuple[Pool, tuple[AttributePairs, ...]]:
     encoder = hidden_state_encoder(weights=resolve("smollm2-135m-instruct"))
     default = load_shipped("hierarchical", encoder.fingerprint)
@@ -152,7 +177,7 @@ def _material(*, quick: bool, seed: int) -> tuple[Pool, tuple[AttributePairs, ..
 
 
 def _choices(
-    pool: Pool, taste: Taste | None, rng: np.random.Generator
+    pool: Pool, taste: Taste | None, rng: np.random.Generator, *, noise: float = NOISE
 ) -> tuple[tuple[PairText, ...], Evidence]:
     """Return a person's comparisons, one for each topic, where the taste can decide if it may."""
     prompts = sorted({prompt for prompt, *_ in pool.texts})
@@ -165,7 +190,7 @@ def _choices(
     for row in rows:
         lead = 0.0 if taste is None else _lead(pool, row, taste)
         first = bool(rng.random() < 0.5) if lead == 0 else lead > 0
-        if lead != 0 and rng.random() < NOISE:
+        if lead != 0 and rng.random() < noise:
             first = not first
         prompt, *two = pool.texts[row]
         a, b = (0, 1) if first else (1, 0)
@@ -196,8 +221,12 @@ def _no_sentences(texts: Sequence[str]) -> FloatArray:
 
 def main() -> None:
     """Measure and print."""
-    options = arguments(__doc__.splitlines()[0] if __doc__ else "").parse_args()
+    parser = arguments(__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--language-model", action="store_true", help="the model's part, too")
+    options = parser.parse_args()
     figures = measure(Path(), quick=options.quick, seed=options.seed)
+    if options.language_model:
+        figures |= model_figures(options.seed)
     finish(figures, seed=options.seed, as_json=options.json)
 
 
