@@ -35,6 +35,11 @@ from persona_engine.testing.inducers import (
     principle_inducer_checks,
 )
 from persona_engine.testing.kit import BoundCheck, Check
+from persona_engine.testing.miners import (
+    MINER_CHECKS,
+    check_instruction_miner,
+    instruction_miner_checks,
+)
 from persona_engine.testing.planted import Planted, plant
 from persona_engine.testing.reward_models import (
     REWARD_MODEL_CHECKS,
@@ -60,12 +65,14 @@ __all__ = [
     "Planted",
     "check_decoder",
     "check_encoder",
+    "check_instruction_miner",
     "check_instruction_selector",
     "check_instruction_verifier",
     "check_principle_inducer",
     "check_reward_model",
     "decoder_checks",
     "encoder_checks",
+    "instruction_miner_checks",
     "instruction_selector_checks",
     "instruction_verifier_checks",
     "plant",
@@ -80,6 +87,7 @@ CHECKS: Mapping[str, Mapping[str, Check[Any]]] = MappingProxyType(
         "decoder": DECODER_CHECKS,
         "instruction_selector": SELECTOR_CHECKS,
         "instruction_verifier": VERIFIER_CHECKS,
+        "instruction_miner": MINER_CHECKS,
         "principle_inducer": INDUCER_CHECKS,
     }
 )

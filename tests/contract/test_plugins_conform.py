@@ -13,6 +13,7 @@ from persona_engine.interfaces import Generator
 from persona_engine.plugins import PluginKind, discover
 from persona_engine.testing import (
     CHECKS,
+    check_instruction_miner,
     check_instruction_selector,
     check_instruction_verifier,
     decoder_checks,
@@ -89,6 +90,14 @@ def test_principle_inducers_conform(check: Callable[[], None]) -> None:
 @pytest.fixture(scope="module")
 def language_model(smollm2: Path) -> Generator:
     return PLUGINS.create("generator", "local", weights=smollm2)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", PLUGINS.names("instruction_miner"))
+@pytest.mark.parametrize("check", CHECKS["instruction_miner"])
+def test_instruction_miners_conform(name: str, check: str, minilm: Path) -> None:
+    encoder = PLUGINS.create("encoder", "sentence", weights=minilm)
+    check_instruction_miner(factory_of("instruction_miner", name), encoder=encoder, checks=[check])
 
 
 @pytest.mark.model
