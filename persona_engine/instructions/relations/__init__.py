@@ -1,0 +1,1 @@
+"""How two instructions are related: the same, an update, or neither; a small trained scorer."""

@@ -1,0 +1,95 @@
+"""How a new instruction is related to those that a person gave before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from persona_engine.instructions.relations.features import pair_features
+from persona_engine.instructions.relations.network import FILE, load_network
+from persona_engine.instructions.relations.text import Reading, read
+from persona_engine.interfaces import Embed
+from persona_engine.types import FloatArray, Instruction
+
+CANDIDATES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """How likely each of ``I`` old instructions is what the new one says or changes.
+
+    Args:
+        same: Probability that the new one says the same, ``(I,)``.
+        update: That it contradicts or updates the old one, ``(I,)``.
+        cosine: Of the two texts' sentence embeddings, ``(I,)``.
+    """
+
+    same: FloatArray
+    update: FloatArray
+    cosine: FloatArray
+
+
+def relate(
+    new: Instruction,
+    existing: Sequence[Instruction],
+    *,
+    embed: Embed,
+    fingerprint: str | None,
+    path: Path = FILE,
+) -> Relations | None:
+    """Return how a new instruction is related to each old one; None for another encoder.
+
+    The nearest by sentence embeddings and by words are scored by `RelationNetwork`; the others are
+    unrelated. What is scored is the topic: the words without denial, asking and change.
+
+    Args:
+        new: What was just said.
+        existing: What it is compared with, at least one.
+        embed: The engine's sentence encoder.
+        fingerprint: Of that encoder.
+        path: The trained network.
+
+    Raises:
+        ArtefactError: The network's file is missing or damaged.
+    """
+    network = load_network(path)
+    if fingerprint != network.fingerprint:
+        return None
+    vectors = embed([new.text, *(each.text for each in existing)])
+    cosine: FloatArray = vectors[1:] @ vectors[0]  # (I,)
+    fresh = read(new.text, new.scope)
+    readings = [read(each.text, each.scope) for each in existing]
+    chosen = _candidates(cosine, readings, fresh)
+    near = [readings[i] for i in chosen]
+    topics, conditions = _embed_parts(near, fresh, embed)
+    p = network.probabilities(pair_features(near, fresh), topics[1:], topics[0], conditions)
+    same, update = np.zeros((2, len(existing)), np.float32)
+    same[chosen], update[chosen] = p[:, 0], p[:, 1]
+    return Relations(same, update, cosine)
+
+
+def _candidates(cosine: FloatArray, readings: Sequence[Reading], new: Reading) -> list[int]:
+    """Return the old ones to look at closely, nearest first."""
+    if len(readings) <= CANDIDATES:
+        return list(range(len(readings)))
+    stems = frozenset(new.stems)
+    shared = [len(stems.intersection(each.stems)) / max(len(each.stems), 1) for each in readings]
+    nearness = cosine + 0.5 * np.array(shared, np.float32)
+    return [int(i) for i in np.argsort(-nearness, kind="stable")[:CANDIDATES]]
+
+
+def _embed_parts(
+    old: Sequence[Reading], new: Reading, embed: Embed
+) -> tuple[FloatArray, FloatArray]:
+    """Return the topics' embeddings, the new one's first, and the conditions' cosines ``(I,)``."""
+    topics = [new.topic, *(each.topic for each in old)]
+    when = [i for i, each in enumerate(old) if each.condition and new.condition]
+    wanted = [old[i].condition for i in when] + ([new.condition] if when else [])
+    vectors = embed(topics + wanted)
+    cosines = np.zeros(len(old), np.float32)
+    if when:
+        cosines[when] = vectors[len(topics) : -1] @ vectors[-1]
+    return vectors[: len(topics)], cosines
