@@ -64,6 +64,9 @@ SAYS = {
     "Give me a dozen bullet points": count("bullet points", 12, 12),
     "At most one exclamation mark per reply": count("exclamation marks", most=1),
     "Use no more than two emojis.": count("emoji", most=2),
+    "One-sentence answers only": count("sentences", 1, 1),
+    "At minimum, write 3 paragraphs.": count("paragraphs", least=3),
+    "I'd prefer you kept it below 60 words": count("words", most=59),
     # length of parts
     "Keep sentences under 15 words.": (Each("sentence", "words", Bounds(most=14)),),
     "No sentence longer than 20 words.": (Each("sentence", "words", Bounds(most=20)),),
@@ -77,6 +80,13 @@ SAYS = {
     "I don't like emojis": NO_EMOJI,
     "I can't stand emojis": NO_EMOJI,
     "emoji-free please": NO_EMOJI,
+    "I find emojis annoying": NO_EMOJI,
+    "I'd rather not see emojis": NO_EMOJI,
+    "No formatting, just plain text.": absent("marks of markdown"),
+    "Include a code block and no more than 2 sentences": (
+        *count("sentences", most=2),
+        *wanted("code blocks"),
+    ),
     "Emojis are not allowed": NO_EMOJI,
     "Please use emojis in every message": wanted("emoji"),
     "Don't use bullet points, tables or headings": absent("bullet points", "tables", "headings"),
@@ -106,6 +116,9 @@ SAYS = {
     'Always mention "Acme Corp".': (Mentions(("Acme Corp",), SOME),),
     'Mention the word "ocean" at least three times': (Mentions(("ocean",), Bounds(3)),),
     'Use "sorry" at most twice': (Mentions(("sorry",), Bounds(most=2)),),
+    'Use the word "please" at least once': (Mentions(("please",), Bounds(1)),),
+    'Never refer to me as "dude"': (Mentions(("dude",), NONE, whole=True),),
+    "Don't mention my ex-wife Laura": (Mentions(("Laura",), NONE, whole=True),),
     'The word "tea" must appear in every reply': (Mentions(("tea",), SOME),),
     'Do not use the letter "e"': (Letter("e", NONE),),
     'Say "folks" instead of "guys"': (
@@ -121,6 +134,7 @@ SAYS = {
         Opens("Certainly", wanted=False),
     ),
     "End every message with a question.": (Closes("?"),),
+    "End every reply with a follow-up question": (Closes("?"),),
     "Don't end with a question": (Closes("?", wanted=False),),
     "Add a postscript beginning with P.S.": (Postscript("P.S."),),
     # language, spelling, case
@@ -138,6 +152,8 @@ SAYS = {
     "Never write in all caps.": (Case("upper", wanted=False),),
     # the whole
     "Reply only in JSON": (Json(),),
+    "Format output as JSON": (Json(),),
+    "All your outputs must be valid JSON": (Json(),),
     "Only answer with yes or no": (OneOf(("yes", "no"), only=True),),
     "Wrap your entire response with double quotation marks.": (Quoted(),),
     "Repeat my question word for word before you answer": (RepeatsRequest(),),
@@ -206,6 +222,8 @@ Use lists when listing
 My daughter reads two pages a night
 I have three questions every morning
 No emojis in code comments
+Don't use "sorry" in subject headings for Bob
+Start your answer with the word "Yes" or "No"
 No emojis except in greetings
 """.strip().splitlines()
 

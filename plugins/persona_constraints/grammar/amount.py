@@ -62,15 +62,16 @@ _ADJECTIVE = (
 )
 _AFTERWARDS = (
     r"(?:or (?:less|fewer|under|below)|max(?:imum)?|at (?:the )?(?:very )?most|tops|or (?:more|"
-    r"longer|above)|minimum|min|at (?:the )?(?:very )?least|limit|and no more|long at most|"
-    r"and no (?:more|fewer|less))"
+    r"longer|above)|minimum|min|at (?:the )?(?:very )?least|limit|and no more(?! than)|"
+    r"long at most|"
+    r"and no (?:more|fewer|less)(?! than))"
 )
 _AMOUNT = re.compile(
     rf"(?:(?P<before>{_MOST}|{_LEAST}|{_OVER}|{_UNDER}|{_EXACT})\s+)?"
     rf"(?P<between>between |from |anywhere (?:between|from) )?\b(?P<first>{NUMBER})"
     rf"(?:\s*(?:-|–|to|and|or)\s*(?P<second>{NUMBER}))?"
     rf"(?:(?P<plus>\+|\s*or more|\s*or fewer|\s*or less)|)(?:[ -]| (?:{_ADJECTIVE},? )+)"
-    rf"(?P<unit>{_UNIT})\b(?: ?(?P<hyphen>limit|maximum|max|cap|(?<=-\w{{4}}) {REPLY}))?"
+    rf"(?P<unit>{_UNIT})\b(?: ?(?P<hyphen>limit|maximum|max|cap|{REPLY}))?"
     rf"(?:\s+\(?(?P<after>{_AFTERWARDS})\b\)?)?",
     re.IGNORECASE,
 )
@@ -177,6 +178,10 @@ def _bounds(sentence: Sentence, match: re.Match[str]) -> Bounds | None:
 
 def _bare(match: re.Match[str], lead: str, first: int) -> Bounds | None:
     """Return what a number with nothing to say how it is meant says."""
+    if re.search(r"\bat (?:a |the )?(?:minimum|least)\b", lead, re.IGNORECASE):
+        return Bounds(first)
+    if re.search(r"\bat (?:a |the )?(?:maximum|max|most)\b", lead, re.IGNORECASE):
+        return Bounds(most=first)
     if _NEGATED.search(lead) or re.search(r"\b(?:than|over|under|exceed\w*)\s*$", lead):
         return None
     unit = _unit(match["unit"])

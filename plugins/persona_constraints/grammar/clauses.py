@@ -55,7 +55,8 @@ _HEDGED = re.compile(
 _STATEMENT = re.compile(r"\s*(?:i|we|my|our|he|she|they|there|his|her|their)\b", re.IGNORECASE)
 _WISH = re.compile(
     r"\b(?:want|need|like|prefer|should|must|have to|has to|expect|please|i['’]d|would|hate|"
-    r"dislike|can['’]?t stand|cannot stand|love|insist|ask|rather|find \w+ annoying|require|"
+    r"dislike|can['’]?t stand|cannot stand|love|insist|ask|rather|find [\w ]+ annoying|"
+    r"preferred|require|"
     r"limit|maximum|minimum|tired of|sick of|rule|preference|demand|appreciate|allergic to)\b",
     re.IGNORECASE,
 )
@@ -66,7 +67,8 @@ _CONDITION_FIRST = re.compile(
 )
 _REASON = re.compile(r"^(?:i|i['’]m|my|we|i['’]ve|as|since|because)\b[^,]*,\s*so\s+", re.IGNORECASE)
 _CONDITION_LAST = re.compile(
-    r",?\s+(?:if|when|whenever|once|while|as long as|in case|until|unless (?:i|we|asked|told|"
+    r",?\s+(?:if|when|whenever|once (?=i |you |we |the |it )|while|as long as|in case|until|"
+    r"unless (?:i|we|asked|told|"
     r"requested|otherwise|explicitly|specifically)|except (?:if|when) i)\b(?! possible).*$",
     re.IGNORECASE,
 )
@@ -93,11 +95,15 @@ class Sentence:
 
         Only known words may stand before it in its clause, and only a few may follow.
         """
-        return self.accepts_before(start) and bool(_AFTER.match(self.text[end:]))
+        return self.accepts_before(start) and self.accepts_after(end)
 
     def accepts_before(self, start: int) -> bool:
         """Say whether only words that speak of the reply stand before a place in its clause."""
         return any(_are_known(each) for each in self.lead(start))
+
+    def accepts_after(self, end: int) -> bool:
+        """Say whether what follows a place limits what was said to no part of the reply."""
+        return bool(_AFTER.match(self.text[end:]))
 
     def lead(self, start: int) -> tuple[str, str]:
         """Return what stands before a place: in its sentence, and in its clause."""

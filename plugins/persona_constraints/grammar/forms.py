@@ -152,7 +152,8 @@ _FORMS: tuple[tuple[re.Pattern[str], Build], ...] = (
     ),
     (
         re.compile(
-            r"\b(?:answer|reply|respond)(?: to \w+)?(?: only| just)?(?: (?:with|"
+            r"(?:^|[.,:;]\s*|\b(?:please|only|always|must|should|just|to) )"
+            r"(?:answer|reply|respond)(?: to \w+)?(?: only| just)?(?: (?:with|"
             r"using))?(?: only| just)?"
             r"(?: either)? (?:the words? )?(?P<options>(?:\"?(?:yes|no|true|false|maybe|agree|"
             r"disagree|"
@@ -167,6 +168,14 @@ _FORMS: tuple[tuple[re.Pattern[str], Build], ...] = (
         re.compile(
             r"\b(?:wrap|put|enclose|surround|place)\b.{0,60}?\b(?:in|with|within|inside|between) "
             r"(?:double )?(?:quotation marks|quotes|quote marks)(?: \(?\"\"?\)?)?",
+            _FLAGS,
+        ),
+        lambda _: Quoted(),
+    ),
+    (
+        re.compile(
+            r"\b(?:double )?(?:quotation marks|quotes) around (?:the|your) (?:whole|entire|full) "
+            r"(?:repl(?:y|ies)|responses?|answers?|outputs?|text)",
             _FLAGS,
         ),
         lambda _: Quoted(),

@@ -69,14 +69,15 @@ _JOIN = r"(?:\s*,\s*(?:and\s+|or\s+|nor\s+|no\s+)?|\s*/\s*|\s+(?:and|or|nor|&)\s
 _OTHER = r"(?:[\w'-]+(?: [\w'-]+)?)"
 _ABSENT = re.compile(
     rf"\b{_NEGATION}(?:\s+(?:{_USE}|ever|always|feel like))*(?:\s+{_FILLER})*\s+"
-    rf"(?:{_OTHER}{_JOIN}){{0,3}}?(?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_ELEMENT}|{_OTHER})\b)*)",
+    rf"(?:{_OTHER}{_JOIN}){{0,3}}?(?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_OTHER}{_JOIN}){{0,2}}(?:{_ELEMENT})\b)*)",
     re.IGNORECASE,
 )
 _FORBIDDEN = re.compile(
     rf"(?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_ELEMENT})\b)*)\s*"
     r"(?:(?:are|is|must|should|shall)(?: not|n['’]t)(?: be)?(?: (?:allowed|permitted|used|okay|ok|"
     r"welcome|included|acceptable|wanted))|(?:are|is) (?:strictly )?(?:forbidden|banned|prohibited|"
-    r"not allowed|off[ -]limits|unwelcome)|(?:annoy|irritate|bother|distract)s? me|[- ]free\b)",
+    r"not allowed|off[ -]limits|unwelcome)|(?:annoy|irritate|bother|distract)s? me|annoying\b|"
+    r"[- ]free\b)",
     re.IGNORECASE,
 )
 _KEEP_OUT = re.compile(
@@ -104,7 +105,9 @@ _METRIC = re.compile(
 _PLAIN = re.compile(
     r"\b(?:plain[ -]?text(?: only)?|only plain text|unformatted text|raw text)\b", re.IGNORECASE
 )
-_CLOCK = re.compile(r"\b(?:24[ -]?h(?:ou)?rs?|military)(?: (?:time|clock|format|notation))+", re.I)
+_CLOCK = re.compile(
+    r"\b(?:24[ -]?h(?:(?:ou)?rs?)?|military)(?: (?:time|clock|format|notation))+", re.I
+)
 _CLOCK_12 = re.compile(r"\b12[ -]?h(?:ou)?r(?: (?:time|clock|format|notation))+", re.IGNORECASE)
 _VOICE = re.compile(
     r"\b(?:in|use|using) (?:the )?(?P<person>first|second)[ -]person\b", re.IGNORECASE
@@ -115,6 +118,7 @@ _EDGE = re.compile(
     r"beginning|open|opening)\b[^,;]*$",
     re.IGNORECASE,
 )
+_DENIED = re.compile(rf"\b{_NEGATION}\b", re.IGNORECASE)
 _OPEN = re.compile(rf"\b{_NEGATION}\b|\byou (?:may|can|could|might)\b|\bmay use\b", re.IGNORECASE)
 _WANTED = frozenset(
     {
@@ -130,8 +134,7 @@ def find_marks(sentence: Sentence) -> Iterator[Constraint]:
     absent = [unit for pattern in (_ABSENT, _KEEP_OUT) for unit in _absent(sentence, pattern)]
     absent += _absent(sentence, _FORBIDDEN, checked=False)
     yield from (Count(unit, NONE) for unit in dict.fromkeys(absent))
-    if not absent and not _OPEN.search(sentence.text):
-        yield from (Count(unit, SOME) for unit in _wanted(sentence))
+    yield from (Count(unit, SOME) for unit in _wanted(sentence) if unit not in absent)
     yield from _find_styles(sentence)
 
 
@@ -151,6 +154,8 @@ def _names(sentence: Sentence, pattern: re.Pattern[str], *, checked: bool = True
     for match in pattern.finditer(sentence.text):
         if checked and not sentence.accepts(match.start(), match.end()):
             continue
+        if pattern is _PRESENT and _OPEN.search(sentence.lead(match.start())[1] + match[0]):
+            continue
         # "End with a question" is about the end.
         if not _EDGE.search(sentence.text[: match.start("list")]):
             names = re.finditer(rf"\b(?:{_ELEMENT})\b", match["list"], re.IGNORECASE)
@@ -165,14 +170,15 @@ def _units(name: str) -> tuple[str, ...]:
 
 
 def _find_styles(sentence: Sentence) -> Iterator[Constraint]:
-    negated = re.search(rf"\b(?:{_NEGATION})\b", sentence.text, re.IGNORECASE)
     for pattern, unit in (
         *((_PLAIN, "marks of markdown"), (_CLOCK, "12-hour times"), (_CLOCK_12, "24-hour times")),
         (_METRIC, "imperial amounts"),
     ):
         for match in pattern.finditer(sentence.text):
-            if not negated and sentence.accepts_before(match.start()):
+            denied = _DENIED.search(sentence.lead(match.start())[1])
+            if not denied and sentence.accepts_before(match.start()):
                 yield Count(unit, NONE)
     for match in _VOICE.finditer(sentence.text):
-        if not negated and sentence.accepts(match.start(), match.end()):
+        denied = _DENIED.search(sentence.lead(match.start())[1])
+        if not denied and sentence.accepts(match.start(), match.end()):
             yield Count(f"words of the {match['person'].lower()} person", SOME)

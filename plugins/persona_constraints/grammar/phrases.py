@@ -38,14 +38,15 @@ _NOT = (
 _VERB = (
     r"(?:use|using|say|saying|mention|mentioning|include|including|write|writing|contain|"
     r"containing|add|adding|have|work in|weave in|insert|put|utter|bring up|the use of|see|hear|"
-    r"reading|seeing|repeat|incorporate|when you say|throw in|type)"
+    r"reading|seeing|repeat|incorporate|when you say|throw in|type|call me|address me as|"
+    r"refer to me as)"
 )
 _MENTION = re.compile(
     rf"\b(?P<verb>{_VERB}|{_NOT})\s+(?:me\s+)?(?P<noun>{_NOUN}){_QUOTES}", re.IGNORECASE
 )
 _MENTION_BARE = re.compile(rf"\b(?P<verb>{_VERB}|{_NOT})\s+{_LISTED}{_BARE}", re.IGNORECASE)
 _NAME = re.compile(
-    r"\b(?P<verb>(?i:mention|mentioning|bring up|refer to|say))\s+"
+    r"\b(?P<verb>(?i:mention|mentioning|bring up|refer to|say))\s+(?:my [\w-]+\s+)?"
     r"(?P<name>[A-Z][\w'&-]*(?:\s+[A-Z][\w'&-]*)*)(?=\s*(?:$|[.,;]|in\b|at\b|ever\b|again\b))"
 )
 _PASSIVE = re.compile(
@@ -83,7 +84,7 @@ _START = re.compile(
     re.IGNORECASE,
 )
 _END = re.compile(
-    r"\b(?P<verb>end(?:ing)?|finish(?:ing)?|clos(?:e|ing)|conclud(?:e|ing)|sign(?:ing)? off|"
+    r"\b(?P<verb>end(?:ing)?|finish(?:ing)?|clos(?:e|ing)|conclud(?:e|ing)|sign(?:ing)?(?: off)?|"
     r"wrap(?:ping)? up|terminate)\s+"
     rf"(?:off\s+)?{_VISIT.format(_REPLY)}(?:off )?(?:with|by saying|by writing|by|on|in|as)\s+"
     rf"(?P<noun>{_NOUN})(?:saying\s+)?(?P<rest>.+)",
@@ -96,7 +97,7 @@ _LAST = re.compile(
 )
 _SAID = re.compile(r"(?P<name>[A-Z][\w'’.-]*(?:[ ,]+[\w'’.-]+){0,3}[!?.:]?)\s*$")
 _DENIED = re.compile(rf"\b{_NOT}\b[^,;]*$|n['’]t\b[^,;]*$", re.IGNORECASE)
-_QUESTION = re.compile(r"^(?:an? )?(?:\w+ ){0,2}question\b", re.IGNORECASE)
+_QUESTION = re.compile(r"^(?:an? )?(?:[\w-]+ ){0,2}question\b", re.IGNORECASE)
 _EXCLAMATION = re.compile(r"^(?:an? )?exclamation (?:mark|point)\b", re.IGNORECASE)
 
 
@@ -182,10 +183,12 @@ def _wanted(sentence: Sentence, match: re.Match[str]) -> Bounds | None:
     denied = refused or _DENIED.search(sentence.text[: match.start()])
     after = sentence.text[match.end() :]
     bounds = _times(after)
+    if bounds is None and not sentence.accepts_after(match.end()):
+        return None
     if denied:
         more = re.match(r"\s*more than\b", after)
         return Bounds(most=bounds.least - 1) if more and bounds else (None if bounds else NONE)
-    known = sentence.accepts_before(match.start())
+    known = sentence.accepts_before(match.start()) and not match["verb"].lower().endswith(" as")
     return bounds or SOME if known else None
 
 

@@ -42,7 +42,7 @@ _OWN_WORDS = re.compile(
 )
 _SPELLING = re.compile(
     r"\b(?P<variety>British|UK|American|US|U\.S\.|Australian|"
-    r"Commonwealth)(?: English)?(?: spellings?| English|"
+    r"Commonwealth)(?: English)?(?: spellings?| English| way\b| style|"
     r" orthography)+\b",
     re.IGNORECASE,
 )
