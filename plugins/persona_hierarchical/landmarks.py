@@ -30,7 +30,8 @@ class Landmarks:
     def nearness(self, responses: FloatArray) -> FloatArray:
         """Return ``exp(-distance)`` of responses ``(n, D)`` to the landmarks, ``(n, m)``."""
         place = (responses - self.centre) @ self.axes
-        near: FloatArray = (-2.0 * place) @ self.points.T
+        near: FloatArray = np.matmul(place, self.points.T, dtype=np.float32)
+        near *= -2.0
         near += np.einsum("np,np->n", place, place)[:, None]
         near += np.einsum("mp,mp->m", self.points, self.points)
         np.maximum(near, 0.0, out=near)
