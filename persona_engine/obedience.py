@@ -105,6 +105,11 @@ class Obedience:
                 ]
                 instructions = [each.instruction for each in share]
                 found = verifier.mend(self._conversation, instructions, drafts)
+                if len(found) != len(drafts):
+                    raise PluginError(
+                        f"verifier {verifier.name!r} mended {len(found)} replies, "
+                        f"expected one of {len(drafts)} each, or None for it"
+                    )
                 mended = [_joined(a, b) for a, b in zip(mended, found, strict=True)]
         return tuple(mended)
 

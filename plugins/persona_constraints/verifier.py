@@ -26,7 +26,7 @@ class ConstraintVerifier:
     emoji, re-case, put the asked ending there) is offered as one more candidate, which the trace
     tells as edited.
 
-    Use it first: it costs far below a millisecond and does not err on what it judges. What it
+    Use it first: it needs no model and does not err on what it judges. What it
     leaves open ("be friendly") is for a learned verifier.
 
     Args:

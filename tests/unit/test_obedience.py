@@ -11,7 +11,7 @@ from persona_engine.errors import PluginError
 from persona_engine.obedience import Obedience
 from persona_engine.ranking import rank_candidates
 from persona_engine.testing.language import language_tools
-from persona_engine.types import Instruction, Score, SelectedInstruction, Verification
+from persona_engine.types import Instruction, Mending, Score, SelectedInstruction, Verification
 
 SAID = datetime(2026, 1, 1, tzinfo=UTC)
 QUESTION = [{"role": "user", "content": "What now?"}]
@@ -134,6 +134,55 @@ def test_candidates_that_keep_all_alike_leave_the_plain_sample():
     verdict = rank_candidates(["tea", "tea!"], features, reward, min_confidence=0.55)
     assert verdict.order[0] == 0
     assert not verdict.decided
+
+
+class Appends(MustMention):
+    """Puts what is not mentioned at the end."""
+
+    def mend(self, conversation, instructions, responses):
+        words = [each.text.removeprefix("mention ") for each in instructions]
+        lacking = [[word for word in words if word not in text] for text in responses]
+        return tuple(
+            Mending(" ".join([text, *more]), tuple(f"added {word}" for word in more))
+            if more
+            else None
+            for text, more in zip(responses, lacking, strict=True)
+        )
+
+
+class AppendsAfter(Appends):
+    """Judges instructions of the form "then <word>"."""
+
+    def judges(self, instruction):
+        return instruction.text.startswith("then ")
+
+    def mend(self, conversation, instructions, responses):
+        words = [each.text.removeprefix("then ") for each in instructions]
+        return tuple(Mending(" ".join([text, *words]), ("added more",)) for text in responses)
+
+
+def test_what_can_be_mended_is_by_each_verifier_in_turn():
+    rules = [wish("mention tea"), wish("then milk"), wish("be kind")]
+    mender = obedience(*rules, verifiers=[Appends(), AppendsAfter(), SaysHalf()]).mender
+    assert mender(["water", "tea"]) == (
+        Mending("water tea milk", ("added tea", "added more")),
+        Mending("tea milk", ("added more",)),
+    )
+
+
+def test_without_a_verifier_that_mends_nothing_does():
+    assert obedience(wish("mention tea")).mender is None
+    assert obedience(wish("be kind"), verifiers=[Appends()]).mender is None
+    assert obedience(wish("mention tea"), verifiers=[Appends()]).mender(["tea"]) == (None,)
+
+
+def test_a_mender_that_loses_replies_is_named():
+    class Loses(Appends):
+        def mend(self, conversation, instructions, responses):
+            return ()
+
+    with pytest.raises(PluginError, match=r"must_mention.* mended 0 replies"):
+        obedience(wish("mention tea"), verifiers=[Loses()]).mender(["tea"])
 
 
 def test_a_verifier_that_breaks_its_contract_is_named():

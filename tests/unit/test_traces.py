@@ -19,7 +19,7 @@ FULL = Trace(
         SelectedInstruction(PIRATE, 0.12, False, "nothing funny was asked"),
     ),
     candidates=(
-        Candidate("Hello\n  there", 0.5, 0.25, 7, -3.5),
+        Candidate("Hello\n  there", 0.5, 0.25, 7, -3.5, edits=("case changed",)),
         Candidate("x" * 100, -0.5, 0.125, 9, None),
         Candidate(" ", None, None, 1),
     ),
@@ -54,6 +54,7 @@ def test_an_explanation_gives_every_instruction_candidate_and_cost():
         f"  2. reward -0.50 ± 0.12, 9 tokens: '{'x' * 59}…'",
         "  3. not scored, 1 tokens: ''",
         "The first is preferred to the second with probability 0.81.",
+        "Put right: case changed.",
         "Reward model: hierarchical, population abc123.",
         "Skipped: the adapter: there is none.",
         "Time: decode 12.3 ms, store 0.6 ms.",
