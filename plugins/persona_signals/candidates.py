@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_engine.types import FloatArray
-from persona_signals.cues import CUE_NAMES, cues_of, normalise
+from persona_signals.cues import CUE_NAMES, cues_of
 from persona_signals.features import grams, skeleton
 from persona_signals.sentences import Sentence
+from persona_signals.spelling import normalise
 
 _MAY_BE = re.compile(
-    r"\b(?:i|i'm|i'd|i've|i'll|me|my|we|we're|we've|our|us|you|your|no|not|don't|never|always|stop|quit|keep|please|"
-    r"remember|avoid|use|only|every|each|when|whenever|if|for|by default|assume|answer|answers|reply|call|name's|"
+    r"\b(?:i|i'm|i'd|i've|i'll|me|my|we|we're|we've|our|us|you|your|no|not|don't|never|always|"
+    r"stop|quit|keep|please|"
+    r"remember|avoid|use|only|every|each|when|whenever|if|for|by default|assume|answer|answers|"
+    r"reply|call|name's|"
     r"everyone|less|more|try|refrain|enough|skip|make|let's|as|being|prefer|going|future|now)\b",
     re.IGNORECASE,
 )

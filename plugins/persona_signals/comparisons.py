@@ -8,7 +8,7 @@ from persona_engine.types import Conversation, FollowUpComparison, Reaction
 
 # Complaints that another reply to the same request cannot answer.
 _UNANSWERABLE = frozenset({"unrealistic_expectation"})
-_SATISFIED, _SILENT, _UNSEEN = 1.0, 0.6, 0.3
+_SILENT, _UNSEEN = 0.6, 0.3
 
 
 def comparisons_of(
@@ -62,7 +62,7 @@ def _pair(
     if end is None:
         return request, rejected, chosen, _UNSEEN
     after = said.get(end)
-    content = _SATISFIED * after.probability if after and after.satisfied else _SILENT
+    content = after.probability if after and after.satisfied else _SILENT
     return request, rejected, chosen, content
 
 

@@ -8,38 +8,52 @@ from persona_engine.types import InstructionKind, Strength
 from persona_signals.cues import DURABLE
 
 _FORMAT = re.compile(
-    r"\b(?:bullets?(?: points?)?|tables?|markdown|headings?|headers?|lists?|emojis?|bold|italics?|code ?blocks?|plain text|"
-    r"json|html|latex|numbered|paragraphs?|sentences?|words or less|\d+ words|under \w+(?: \w+)? (?:words|lines|sentences)|lines|lowercase|uppercase|"
-    r"capitals?|caps|semicolons?|commas|exclamation marks?|dashes|short|shorter|brief|concise|long|longer|length|tl;?dr|"
-    r"summary (?:at|first)|one-liners?|hashtags?|24[- ]hour|dates? as|font|columns?|step by step|steps)\b",
+    r"\b(?:bullets?(?: points?)?|tables?|markdown|headings?|headers?|lists?|emojis?|bold|"
+    r"italics?|code ?blocks?|plain text|"
+    r"json|html|latex|numbered|paragraphs?|sentences?|words or less|\d+ words|under \w+(?: "
+    r"\w+)? (?:words|lines|sentences)|lines|lowercase|uppercase|"
+    r"capitals?|caps|semicolons?|commas|exclamation marks?|dashes|short|shorter|brief|concise|"
+    r"long|longer|length|tl;?dr|"
+    r"summary (?:at|first)|one-liners?|hashtags?|24[- ]hour|dates? as|font|columns?|step by "
+    r"step|steps)\b",
     re.IGNORECASE,
 )
 _MUST = re.compile(
-    r"\b(?:never|always|must|don't|do not|ever|stop|quit|no more|allerg\w*|coeliac|celiac|under no circumstances|without exception|"
-    r"need you to|make sure|every (?:time|single|answer|reply)|only|hate|can't stand|strictly|have to|refrain|enough with|from now on|no)\b",
+    r"\b(?:never|always|must|don't|do not|ever|stop|quit|no more|allerg\w*|coeliac|celiac|"
+    r"under no circumstances|without exception|"
+    r"need you to|make sure|every (?:time|single|answer|reply)|only|hate|can't stand|strictly|"
+    r"have to|refrain|enough with|from now on|no)\b",
     re.IGNORECASE,
 )
 _MILD = re.compile(
-    r"\b(?:prefer\w*|would like|i'd like|i like|rather|ideally|if possible|try to|when you can|appreciate|would be (?:great|nice|good)|"
-    r"it'd be|not a fan|don't like|do not like|a bit|i enjoy|i love|usually|tend to|go-to|would help|helps|favou?rite|mind if)\b",
+    r"\b(?:prefer\w*|would like|i'd like|i like|rather|ideally|if possible|try to|when you can|"
+    r"appreciate|would be (?:great|nice|good)|"
+    r"it'd be|not a fan|don't like|do not like|a bit|i enjoy|i love|usually|tend to|go-to|"
+    r"would help|helps|favou?rite|mind if)\b",
     re.IGNORECASE,
 )
 _CONSTRAINT = re.compile(
-    r"\b(?:never|always|must|don't|do not|ever|stop|quit|no|avoid|without|only|refrain|leave out|skip|not|every time|make sure|enough with|need you to)\b",
+    r"\b(?:never|always|must|don't|do not|ever|stop|quit|no|avoid|without|only|refrain|leave "
+    r"out|skip|not|every time|make sure|enough with|need you to)\b",
     re.IGNORECASE,
 )
 _ASKED = r"(?:when(?:ever)?|if|any ?time|every time|each time|in case|unless|once)"
+_ASKING = re.compile(r"\bask(?:ing)?(?: me)? $", re.IGNORECASE)
 _LEADING = re.compile(
-    rf"^(?P<scope>{_ASKED}\s[^,;:]{{3,80}}?|(?:for|in|with|on|when it comes to)\s(?!me\b|now\b|future\b)[^,;:]{{2,50}}?)\s*[,:]\s",
+    rf"^(?P<scope>{_ASKED}\s[^,;:]{{3,80}}?|(?:for|in|with|on|when it comes to)\s(?!me\b|now\b|"
+    rf"future\b)[^,;:]{{2,50}}?)\s*[,:]\s",
     re.IGNORECASE,
 )
 _TRAILING = re.compile(
-    rf"\s(?P<scope>{_ASKED}\s(?:i|we|you|it|the|talking|writing|giving|suggesting|recommending|booking|planning|coding|using)\b[^,;.!?]{{2,80}})[.!?]*$",
+    rf"\s(?P<scope>{_ASKED}\s(?:i|we|you|it|the|talking|writing|giving|suggesting|recommending|"
+    rf"booking|planning|coding|using)\b[^,;.!?]{{2,80}})[.!?]*$",
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    rf"^(?P<scope>{_ASKED}\s(?:i|we|you|it)\s.{{3,60}}?)\s(?=(?:please|always|never|don't|do not|use|give|keep|be|look|check|"
-    r"pick|show|include|add|just|only|say|tell|start|answer|explain|make|put|write|stick|avoid|stay|skip|list|ask)\b)",
+    rf"^(?P<scope>{_ASKED}\s(?:i|we|you|it)\s.{{3,60}}?)\s(?=(?:please|always|never|don't|do "
+    rf"not|use|give|keep|be|look|check|"
+    r"pick|show|include|add|just|only|say|tell|start|answer|explain|make|put|write|stick|avoid|"
+    r"stay|skip|list|ask)\b)",
     re.IGNORECASE,
 )
 
@@ -59,7 +73,9 @@ def scope_of(plain: str) -> str:
         found = pattern.search(plain)
         if found is None:
             continue
-        scope = found["scope"].strip(" .,!?")
+        scope = re.sub(r" (?:i|we)$", "", found["scope"].strip(" .,!?"), flags=re.IGNORECASE)
+        if _ASKING.search(plain[: found.start("scope")]):
+            continue
         general = DURABLE.match(scope) and not re.match(rf"{_ASKED}|when it", scope, re.IGNORECASE)
         if not general and not re.match(
             r"(?:when|if) (?:possible|necessary|you can|you don't mind|that's ok\w*)\b|if it's",
@@ -76,8 +92,10 @@ def kind_of(plain: str, *, is_fact: bool) -> InstructionKind:
     Examples:
         >>> kind_of("never use bullet points", is_fact=False)
         'format'
-        >>> kind_of("don't recommend seafood", is_fact=False), kind_of("i'd prefer trains", is_fact=False)
-        ('constraint', 'preference')
+        >>> kind_of("don't recommend seafood", is_fact=False)
+        'constraint'
+        >>> kind_of("i'd prefer trains", is_fact=False)
+        'preference'
     """
     if is_fact:
         return "fact"

@@ -14,6 +14,7 @@ from persona_signals.sentences import Sentence, sentences_of
 
 EXAMPLES = Path(__file__).parent / "examples"
 _MARK = re.compile(r"\[\[(?P<wish>.+?)\]\]|\(\((?P<fact>.+?)\)\)")
+_MARKED_WEIGHT = 3.0  # whole messages, as people write them; frames are many and alike
 _WRAPPINGS = ("{}", "{}", "Thanks! {}", "{} What about the other one?", "ok great. {}")
 
 
@@ -72,7 +73,7 @@ def _marked(path: Path) -> Iterator[Example]:
                 ),
                 "none",
             )
-            yield Example(sentence, label, f"{path.stem} {number}", domain, 2.0)
+            yield Example(sentence, label, f"{path.stem} {number}", domain, _MARKED_WEIGHT)
 
 
 def _unmark(line: str) -> tuple[str, list[tuple[str, int, int]]]:

@@ -57,7 +57,8 @@ def follow_up_rewards(
     lengths = np.array([len(each.split()) for each in utterances])
     scaled = found.reshape(len(prompts), len(utterances)) / lengths  # (B, positive + negative)
     rewards = scaled[:, : len(POSITIVE)].mean(axis=1) - scaled[:, len(POSITIVE) :].mean(axis=1)
-    return rewards.astype(np.float32)
+    reward: FloatArray = rewards.astype(np.float32)
+    return reward
 
 
 def reweigh(

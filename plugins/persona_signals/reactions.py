@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import get_args
@@ -12,9 +13,9 @@ from persona_engine.interfaces import Embed
 from persona_engine.types import Conversation, FloatArray, Reaction
 from persona_engine.types.listening import ReactionKind
 from persona_signals.classifier import Classifier
-from persona_signals.cues import normalise
 from persona_signals.features import grams, words
 from persona_signals.sentences import Sentence, sentences_of
+from persona_signals.spelling import normalise
 
 SATISFIED = frozenset({"gratitude", "praise", "learning", "compliance", "getting_there"})
 REACTION_CLASSES: tuple[str, ...] = ("none", *get_args(ReactionKind))
@@ -23,25 +24,34 @@ _READ = 2
 _REPEATED = 0.75
 _CUES = {
     "thanks": r"\b(?:thanks?|thx|ty|cheers|appreciate\w*|grateful)\b",
-    "good": r"\b(?:great|perfect|awesome|amazing|excellent|brilliant|love|nice|lovely|wonderful|fantastic|beautiful|exactly|spot on|nailed)\b",
-    "bad": r"\b(?:terrible|awful|useless|bad|horrible|rubbish|garbage|stupid|ridiculous|nonsense|hate|lazy|disappoint\w*|frustrat\w*|worse|worst)\b",
-    "wrong": r"\b(?:wrong|incorrect|false|mistake|error|not (?:true|right|correct)|isn'?t (?:true|right|correct)|inaccurate|made (?:that|it) up|doesn'?t exist)\b",
-    "not_asked": r"\b(?:not what|isn'?t what|i (?:asked|said|meant|told you)|already (?:said|told|asked)|you (?:ignored|forgot|missed|skipped|left out))\b",
+    "good": r"\b(?:great|perfect|awesome|amazing|excellent|brilliant|love|nice|lovely|"
+    r"wonderful|fantastic|beautiful|exactly|spot on|nailed)\b",
+    "bad": r"\b(?:terrible|awful|useless|bad|horrible|rubbish|garbage|stupid|ridiculous|"
+    r"nonsense|hate|lazy|disappoint\w*|frustrat\w*|worse|worst)\b",
+    "wrong": r"\b(?:wrong|incorrect|false|mistake|error|not (?:true|right|correct)|isn'?t "
+    r"(?:true|right|correct)|inaccurate|made (?:that|it) up|doesn'?t exist)\b",
+    "not_asked": r"\b(?:not what|isn'?t what|i (?:asked|said|meant|told you)|already (?:said|"
+    r"told|asked)|you (?:ignored|forgot|missed|skipped|left out))\b",
     "works": r"\b(?:works?|worked|fixed|solved|did the trick|runs)\b",
-    "works_not": r"\b(?:doesn'?t|does not|didn'?t|did not|still|not|won'?t) (?:\w+ )?(?:work\w*|help\w*|run\w*|broken|fail\w*)\b",
+    "works_not": r"\b(?:doesn'?t|does not|didn'?t|did not|still|not|won'?t) (?:\w+ "
+    r")?(?:work\w*|help\w*|run\w*|broken|fail\w*)\b",
     "better": r"\b(?:better|closer|almost|nearly|improvement|getting there|warmer)\b",
-    "see": r"\b(?:i see|makes sense|understand now|got it|good to know|didn'?t know|never knew|clears? (?:it|that|things) up|learned|interesting|aha|ah+)\b",
+    "see": r"\b(?:i see|makes sense|understand now|got it|good to know|didn'?t know|never knew|"
+    r"clears? (?:it|that|things) up|learned|interesting|aha|ah+)\b",
     "too": r"\b(?:too|way too|so many|too much|too many)\b",
     "vague": r"\b(?:vague|generic|specific|detail\w*|deeper|shallow|concrete|elaborate)\b",
-    "again": r"\b(?:again|redo|rewrite|rephrase|retry|try|instead|change|make it|take out|remove)\b",
+    "again": r"\b(?:again|redo|rewrite|rephrase|retry|try|instead|change|make it|take out|"
+    r"remove)\b",
     "no": r"^(?:no|nope|nah|not)\b",
     "question": r"\?\s*$",
 }
 _PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _CUES.items()}
 # Something judged, but not the reply: "my boss said it was great", "the film was terrible".
 _ELSEWHERE = re.compile(
-    r"^(?:(?:and|but|so|oh)\W+)*(?:my|our|his|her|their) (?!question)\w+\b|^(?:(?:and|but|so)\W+)*(?:he|she|they|we)\b|"
-    r"^i (?:just |really |also |always )*(?:love|hate|like|want|need|have|am|was|lost|bought|went)\b(?! (?:it|this|that|how|the way|your)\b)|"
+    r"^(?:(?:and|but|so|oh)\W+)*(?:my|our|his|her|their) (?!question)\w+\b|^(?:(?:and|but|"
+    r"so)\W+)*(?:he|she|they|we)\b|"
+    r"^i (?:just |really |also |always )*(?:love|hate|like|want|need|have|am|was|lost|bought|"
+    r"went)\b(?! (?:it|this|that|how|the way|your)\b)|"
     r"^i'm\b(?! (?:confused|not (?:sure|happy|satisfied)|disappointed|happy|impressed))|"
     r"^the (?:film|movie|book|food|weather|hotel|song|show|game|match)\b",
     re.IGNORECASE,
@@ -91,7 +101,7 @@ def reactions_of(
             turn not in found or reaction.probability > found[turn].probability
         ):
             found[turn] = reaction
-    for before, turn in zip(turns, turns[1:], strict=False):
+    for before, turn in itertools.pairwise(turns):
         if turn in follow_ups and turn not in found:
             repeated = _overlap(conversation[before]["content"], conversation[turn]["content"])
             if repeated >= _REPEATED:

@@ -4,61 +4,105 @@ from __future__ import annotations
 
 import re
 
-from persona_signals.cues import normalise
+from persona_signals.lexicon import words_of
+from persona_signals.spelling import normalise
 
 _LEAD = re.compile(
-    r"^(?:(?:thanks|thank you|great|ok(?:ay)?|oh|and|also|but|so|btw|by the way|(?:one|another|last|quick) (?:more )?thing|just so you know|fyi|"
-    r"for your information|note(?: (?:for the future|to you))?|p\.?s\.?|hey|hi|hello|well|actually|honestly|look|listen|right|yeah|yes|sorry|"
-    r"good|nice|cool|perfect|hm+|um+|general rule|please note|for future reference|for next time|for the record|plus|anyway|reminder|again|"
-    r"i should (?:say|mention)|remember(?: (?:for (?:next time|the future|later)))?)\b[\s,!.:;–—-]+|[\s,!.:;–—-]+)",
+    r"^(?:(?:thanks|thank you|great|ok(?:ay)?|oh|and|also|but|so|btw|by the way|(?:one|another|"
+    r"last|quick) (?:more )?thing|just so you know|fyi|"
+    r"for your information|note(?: (?:for the future|to you))?|p\.?s\.?|hey|hi|hello|well|"
+    r"actually|honestly|look|listen|right|yeah|yes|sorry|"
+    r"good|nice|cool|perfect|hm+|um+|general rule|please note|for future reference|for next "
+    r"time|for the record|plus|anyway|reminder|again|"
+    r"i should (?:say|mention)|remember(?: (?:for (?:next time|the future|"
+    r"later)))?)\b[\s,!.:;–—-]+|[\s,!.:;–—-]+)",
     re.IGNORECASE,
 )
 _DURABLE = (
-    r"(?:from (?:now|here|this point)(?: on(?:wards?)?| forward)?(?: out| in)?|going forwards?|moving forwards?|in (?:the )?future|henceforth|"
+    r"(?:from (?:now|here|this point)(?: on(?:wards?)?| forward)?(?: out| in)?|going forwards?|"
+    r"moving forwards?|in (?:the )?future|henceforth|"
     r"as a (?:general )?rule|by default|in general|for good|any ?more|ever again)"
 )
 _DROPPED = (
     re.compile(rf"^{_DURABLE}\b[\s,:]*|[\s,]*\b{_DURABLE}(?=[\s,.!?]*$)", re.IGNORECASE),
-    re.compile(r"\b(?:please|kindly|thanks|thank you|cheers|ok(?:ay)?|alright|if you (?:don't mind|would|could|can)|that'd be great|btw|by the way)(?=[\s,.!?]*$)", re.IGNORECASE),
+    re.compile(
+        r"\b(?:please|kindly|thanks|thank you|cheers|ok(?:ay)?|alright|if you (?:don't mind|"
+        r"would|could|can)|that'd be great|btw|by the way)(?=[\s,.!?]*$)",
+        re.IGNORECASE,
+    ),
     re.compile(r"^(?:please|kindly|just)\b[\s,]*", re.IGNORECASE),
-    re.compile(r"^(?:remember|keep in mind|bear in mind|note|don't forget|make a note|take note|know)\b(?: (?:for me|that)\b| to\b)*[\s,:]*(?=\w)", re.IGNORECASE),
-)  # fmt: skip
+    re.compile(
+        r"^(?:remember|keep in mind|bear in mind|note|don't forget|make a note|take note|"
+        r"know)\b(?: (?:for me|that)\b| to\b)*[\s,:]*(?=\w)",
+        re.IGNORECASE,
+    ),
+)
 _NOT = "Do not {}"
 # How a wish is said, and what it comes to; {} is the rest in its base form.
 _FORMS: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), result, is_gerund)
     for pattern, result, is_gerund in (
         (r"^(?:would|do) you mind not (?P<rest>\w+ing\b.*)", _NOT, True),
-        (r"^(?:can|could|would|will) you (?:please )?(?:stop|quit) (?P<rest>\w+ing\b.*)", _NOT, True),
+        (
+            r"^(?:can|could|would|will) you (?:please )?(?:stop|quit) (?P<rest>\w+ing\b.*)",
+            _NOT,
+            True,
+        ),
         (r"^(?:stop|quit|refrain from|cease) (?P<rest>\w+ing\b.*)", _NOT, True),
-        (r"^i (?:want|need|would like|'d like) you to (?:stop|quit) (?P<rest>\w+ing\b.*)", _NOT, True),
-        (r"^(?:(?:i (?:\w+ )?(?:hate|dislike|don't like|do not like|can't stand)|it (?:\w+ )?(?:annoys|bothers|bugs|irritates) me|it (?:\w+ )?drives me \w+)"
-         r"(?: it)? when you|i (?:really )?wish you (?:wouldn't|didn't)) (?:always |keep )?(?P<rest>(?!\w+ing\b).*)", _NOT, False),
-        (r"^(?:i (?:\w+ )?(?:hate|dislike|don't like|can't stand)) you (?P<rest>\w+ing\b.*)", _NOT, True),
-        (r"^i(?:'d| would) (?:\w+ )?(?:prefer|rather|appreciate)(?: it)?(?: if)? you (?:didn't|don't|not|wouldn't) (?P<rest>.*)", _NOT, False),
+        (
+            r"^i (?:want|need|would like|'d like) you to (?:stop|quit) (?P<rest>\w+ing\b.*)",
+            _NOT,
+            True,
+        ),
+        (
+            r"^(?:(?:i (?:\w+ )?(?:hate|dislike|don't like|do not like|can't stand)|it (?:\w+ "
+            r")?(?:annoys|bothers|bugs|irritates) me|it (?:\w+ )?drives me \w+)"
+            r"(?: it)? when you|i (?:really )?wish you (?:wouldn't|didn't)) (?:always |keep "
+            r")?(?P<rest>(?!\w+ing\b).*)",
+            _NOT,
+            False,
+        ),
+        (
+            r"^(?:i (?:\w+ )?(?:hate|dislike|don't like|can't stand)) you (?P<rest>\w+ing\b.*)",
+            _NOT,
+            True,
+        ),
+        (
+            r"^i(?:'d| would) (?:\w+ )?(?:prefer|rather|appreciate)(?: it)?(?: if)? you "
+            r"(?:didn't|don't|not|wouldn't) (?P<rest>.*)",
+            _NOT,
+            False,
+        ),
         (r"^i never want you to (?P<rest>.*)", "Never {}", False),
         (r"^i (?:don't|do not) want you to (?P<rest>.*)", _NOT, False),
         (r"^(?:you )?(?:don't|do not) ever (?P<rest>.*)", "Never {}", False),
         (r"^(?:enough with|no more) (?:of )?(?:all )?(?:the )?(?P<rest>.*)", "No {}", False),
-        (r"^i(?:'d| would)? (?:\w+ )?(?:want|need|like|prefer|love) (?:it if )?you to (?P<rest>.*)", "{}", False),
-        (r"^i (?:\w+ )?(?:like|love|prefer|appreciate) it (?:when|if) you (?P<rest>.*)", "{}", False),
+        (
+            r"^i(?:'d| would)? (?:\w+ )?(?:want|need|like|prefer|love) (?:it if )?you to "
+            r"(?P<rest>.*)",
+            "{}",
+            False,
+        ),
+        (
+            r"^i (?:\w+ )?(?:like|love|prefer|appreciate) it (?:when|if) you (?P<rest>.*)",
+            "{}",
+            False,
+        ),
         (r"^(?:can|could|would|will) you (?:please )?(?:maybe )?(?P<rest>.*)", "{}", False),
         (r"^you (?:should|must|have to|need to) (?P<rest>.*)", "{}", False),
         (r"^let's agree (?:that )?you(?:'ll| will) (?P<rest>.*)", "{}", False),
     )
-)  # fmt: skip
-_E_VERBS = frozenset(
-    "us mak giv writ tak includ apologis apologiz provid cit quot rephras chang explor encourag ignor "
-    "advis argu assum balanc believ bor bulletis capitalis capitaliz car choos clos combin compar "
-    "compos conclud continu creat describ dictat divid elaborat emphasis emphasiz engag estimat "
-    "exaggerat explor fil generalis generaliz generat guid hedg hid imagin improv indicat introduc "
-    "invit judg leav lik liv lov lectur mov nam not nudg organis organiz outlin overus patronis "
-    "patroniz pleas prais preced prefac prepar produc promis pronounc propos pursu rais reduc refus "
-    "remov repackag replac reus resum sav scor separat shar smil stor structur substitut suppos "
-    "summaris summariz translat typ underlin underscor updat urg validat wast decorat italicis moralis "
-    "moraliz psychoanalys criticis criticiz censor".split()
-) - {"bor", "censor", "not"}
-_FIRST_PERSON = ((r"\bi'm\b", "I am"), (r"\bi've\b", "I have"), (r"\bwe're\b", "we are"), (r"\bi'd\b", "I would"), (r"\bi\b", "I"), (r"\bi'll\b", "I will"), (r"\bname's\b", "name is"))  # fmt: skip
+)
+_E_VERBS = words_of("verbs_in_e")
+_FIRST_PERSON = (
+    (r"\bi'm\b", "I am"),
+    (r"\bi've\b", "I have"),
+    (r"\bwe're\b", "we are"),
+    (r"\bi'd\b", "I would"),
+    (r"\bi\b", "I"),
+    (r"\bi'll\b", "I will"),
+    (r"\bname's\b", "name is"),
+)
 
 
 def instruction_text(words: str, *, is_fact: bool) -> str:
@@ -76,7 +120,14 @@ def instruction_text(words: str, *, is_fact: bool) -> str:
         >>> instruction_text("im vegan btw", is_fact=True)
         'I am vegan.'
     """
-    text = normalise(words)
+    text = _bare(normalise(words))
+    if not is_fact:
+        text = _bare(_imperative(text))
+    return _finished(text)
+
+
+def _bare(text: str) -> str:
+    """Return a wish without what leads up to it, says how long, or is polite."""
     for _ in range(4):
         shorter = _LEAD.sub("", text)
         for pattern in _DROPPED:
@@ -84,9 +135,7 @@ def instruction_text(words: str, *, is_fact: bool) -> str:
         if shorter == text or not re.search(r"\w", shorter):
             break
         text = shorter
-    if not is_fact:
-        text = _imperative(text)
-    return _finished(text)
+    return text
 
 
 def _imperative(text: str) -> str:
@@ -117,9 +166,7 @@ def base_form(gerund: str) -> str | None:
         return stem + "e"
     if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] in "bdgmnprt":
         return stem[:-1]
-    if re.search(
-        r"(?:[^aeiou][aeiou](?:[cgsvz]|at|id|ud|ir|ur|is|iz)|[lr]v|dg|nc|rc|[bdgpt]l)$", stem
-    ):
+    if re.search(r"(?:[^aeiou][aiou]t|[aeiou][cgvz]|[^su]s|u|[lr]v|dg|nc|rc|[bdgpt]l)$", stem):
         return None
     return stem
 

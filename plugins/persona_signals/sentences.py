@@ -13,33 +13,41 @@ from persona_signals.cues import (
     OTHERS,
     PAST,
     REPORTED,
-    normalise,
 )
 from persona_signals.own_words import own_mask
+from persona_signals.spelling import normalise
 
 _LONGEST = 60
 _QUOTE = "…"
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|st|prof|no|approx|p\.s)|\b[A-Z])\.$", re.IGNORECASE)  # fmt: skip
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|st|prof|no|approx|p\.s)|\b[A-Z])\.$", re.IGNORECASE
+)
 _END = re.compile(
-    r"[.!?…]+[\"”’')\]]*(?=\s|$)|\n+|;(?=\s)|\s(?:--?|–|—)\s|—|(?<=\s)[•*-](?=\s)|[:;]-?[)D(](?=\s|$)"
+    r"[.!?…]+[\"”’')\]]*(?=\s|$)|\n+|;(?=\s)|\s(?:--?|–|—)\s|—|(?<=\s)[•*-](?=\s)|"
+    r"[:;]-?[)D(](?=\s|$)"
 )
 # Where a new wish or fact begins inside a sentence: ", and please …", ", I'm …", "btw im …".
 _FACT = (
-    r"(?:i['’]?m|i am|we['’]?re|i have|i['’]ve|i live|i don['’]?t (?:eat|drink|drive|like|own|want)|"
+    r"(?:i['’]?m|i am|we['’]?re|i have|i['’]ve|i live|i don['’]?t (?:eat|drink|drive|like|own|"
+    r"want)|"
     r"i can['’]?t (?:have|eat|stand)|i hate|i prefer|my name|i work as|i work at|i only|i never)"
 )
 _ASK = (
-    r"(?:please|pls|never|always|from (?:now|here) on|going forward|in (?:the )?future|can (?:you|u)|"
+    r"(?:please|pls|never|always|from (?:now|here) on|going forward|in (?:the )?future|can "
+    r"(?:you|u)|"
     r"could (?:you|u)|stop|call me|don['’]?t ever|by default|i want you to|i['’]d like you to)"
 )
 _WITHIN = re.compile(
     rf"[,;:]\s+(?:and\s+|but\s+|also\s+|plus\s+|oh\s+|btw\s+)*(?={_ASK}\b)"
     rf"|[,;]?\s+(?:and|but|also|plus|oh and)\s+(?:also\s+|btw\s+)?(?={_ASK}\b|{_FACT}\b)"
-    rf"|,\s+(?={_FACT}\b)|\s+(?=btw,?\s+{_FACT}\b)|,\s+(?=(?:what|which|how|where|when|who|can i|is|are|do|does|any)\b[^,]*\?)",
+    rf"|,\s+(?={_FACT}\b)|\s+(?=btw,?\s+{_FACT}\b)|,\s+(?=(?:what|which|how|where|when|who|can "
+    rf"i|is|are|do|does|any)\b[^,]*\?)",
     re.IGNORECASE,
 )
 _FACT_STARTS = re.compile(_FACT, re.IGNORECASE)
-_SO = re.compile(r",?\s+so,?\s+(?=what|which|how|where|when|who|can i|is|are|do|does)", re.IGNORECASE)  # fmt: skip
+_SO = re.compile(
+    r",?\s+so,?\s+(?=what|which|how|where|when|who|can i|is|are|do|does)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,8 @@ def sentences_of(message: str) -> tuple[Sentence, ...]:
     """Return the person's own sentences, in order.
 
     Examples:
-        >>> [each.text for each in sentences_of("Thanks! I'm vegan, and please never suggest eggs.")]
-        ['Thanks!', "I'm vegan", 'please never suggest eggs.']
+        >>> [each.text for each in sentences_of("Thanks! I'm vegan, and please never use eggs.")]
+        ['Thanks!', "I'm vegan", 'please never use eggs.']
         >>> sentences_of("> from now on always use tabs")
         ()
     """
@@ -113,14 +121,17 @@ def _cut(message: str, quoted: bytearray, start: int, end: int) -> list[tuple[in
     for found in _END.finditer(message, start, end):
         if not quoted[found.start()] and not _ABBREVIATION.search(message[start : found.end()]):
             cuts.add(found.end())
-    spans = []
+    spans: list[tuple[int, int]] = []
     for left, right in pairwise(sorted(cuts)):
         within = {left, right}
         for pattern in (_WITHIN, _SO):
             for found in pattern.finditer(message, left, right):
-                if found.start() > left and not quoted[found.start()]:
-                    if not _belongs(message[left : found.start()], message[found.end() : right]):
-                        within.add(found.end())
+                if (
+                    found.start() > left
+                    and not quoted[found.start()]
+                    and not _belongs(message[left : found.start()], message[found.end() : right])
+                ):
+                    within.add(found.end())
         spans.extend(pairwise(sorted(within)))
     return spans
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from persona_engine.types import FloatArray
 from persona_signals.candidates import candidate_of, cue_matrix, gram_sets
-from persona_signals.classifier import DATA, Classifier, fit, save, softmax, stack
+from persona_signals.classifier import DATA, Classifier, fit, save, stack
 from persona_signals.cues import CUE_NAMES
 from persona_signals.examples import Example, reaction_examples, wish_examples
-from persona_signals.features import gram_matrix, grams, vocabulary
+from persona_signals.features import gram_matrix, vocabulary
 from persona_signals.reactions import REACTION_CLASSES, reaction_cues, reaction_grams
 
 WISH_CLASSES = ("none", "wish", "fact")
@@ -95,7 +95,7 @@ class Rows:
         return Classifier(fingerprint, self.classes, self.cue_names, known, weights, bias)
 
     def held_out(self) -> FloatArray:
-        """Return ``(n, C)``: rows judged by what saw neither their frame nor their domain, or NaN."""
+        """Return ``(n, C)``: rows judged by what saw neither frame nor domain, or NaN."""
         judged = np.full((len(self.examples), len(self.classes)), np.nan, np.float32)
         fold_of_group = np.array([_fold(each.group) for each in self.examples])
         fold_of_domain = np.array([_fold(each.domain) for each in self.examples])

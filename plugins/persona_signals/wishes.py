@@ -15,21 +15,32 @@ from persona_signals.rewrite import instruction_text
 from persona_signals.sentences import sentences_of
 
 _STARTS_DURABLE = re.compile(
-    r"^\W*(?:(?:and|also|but|oh|ok|please|btw)\W+)*(?:from (?:now|here) on|going forward|in (?:the )?future|as a rule|by default|whenever|every time)\b.*\b(?:you|your|me|my)\b",
+    r"^\W*(?:(?:and|also|but|oh|ok|please|btw)\W+)*(?:from (?:now|here) on|going forward|in "
+    r"(?:the )?future|as a rule|by default|whenever|every time)\b.*\b(?:you|your|me|my)\b",
     re.IGNORECASE,
 )
 _ASKS_FOR = re.compile(
-    r"^\W*(?:how about|what about|is it (?:ok|okay|possible|too much)|may i|any chance|could i (?:get|have|ask)|can i (?:get|have|ask))\b",
+    r"^\W*(?:how about|what about|is it (?:ok|okay|possible|too much)|may i|any chance|could i "
+    r"(?:get|have|ask)|can i (?:get|have|ask))\b",
     re.IGNORECASE,
 )
-_THING = r"(?:chat ?)?(?:bot|app|assistant|agent|model|program|script|website|site|function|system|game|server|class|api|code|parser|query|hero|heroine|character|narrator|protagonist|villain)"
+_THING = (
+    r"(?:chat ?)?(?:bot|app|assistant|agent|model|program|script|website|site|function|"
+    r"system|game|server|class|api|code|parser|query|hero|heroine|character|narrator|"
+    r"protagonist|villain)"
+)
 _INSTRUCTS_OTHERS = re.compile(
-    r"\b(?:tell|ask|remind|warn|instruct|teach|convince|get|persuade) (?!me\b|you\b|us\b|for\b|about\b|if\b)(?:my|the|our|his|her|him|them|people|everyone|\w+s)\b.*\b(?:to|that|not)\b|"
-    rf"\b(?:my|the|our|a|an|this) (?:\w+ )?{_THING}s?\b.{{0,40}}\b(?:to|should|must|always|never|that|which|will|has|needs|can)\b",
+    r"\b(?:tell|ask|remind|warn|instruct|teach|convince|get|persuade) (?!me\b|you\b|us\b|for\b|"
+    r"about\b|if\b)(?:my|the|our|his|her|him|them|people|everyone|\w+s)\b.*\b(?:to|that|not)\b|"
+    rf"\b(?:my|the|our|a|an|this) (?:\w+ )?{_THING}s?\b.{{0,40}}\b(?:to|should|must|always|"
+    rf"never|that|which|will|has|needs|can)\b",
     re.IGNORECASE,
 )
 _ACTION = re.compile(r"(?:^|\s)\*[a-z][^*\n]{2,80}\*", re.IGNORECASE)
-_RULE_FOLLOWS = re.compile(r"\bso,? (?:please|you|never|always|don't|do not|keep|make sure|no|avoid|leave|only)\b", re.IGNORECASE)  # fmt: skip
+_RULE_FOLLOWS = re.compile(
+    r"\bso,? (?:please|you|never|always|don't|do not|keep|make sure|no|avoid|leave|only)\b",
+    re.IGNORECASE,
+)
 
 
 def wishes_of(
