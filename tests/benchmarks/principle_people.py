@@ -202,17 +202,23 @@ class Pool:
 
 
 def make_pool(encoder: Encoder, *, pairs_a_topic: int, seed: int) -> Pool:
-    """Return pairs whose shapes differ in tips, bullets and tone, each in about half the cases."""
+    """Return pairs whose shapes differ in two of tips, bullets and tone, or in all three."""
     rng = np.random.default_rng(seed)
     texts, shapes = [], []
     for topic, (prompt, _) in enumerate(TOPICS):
         for _ in range(pairs_a_topic):
             both = (draw_shape(rng), draw_shape(rng))
+            while _differences(*both) < 2:
+                both = (draw_shape(rng), draw_shape(rng))
             texts.append((prompt, *(write(topic, each, rng=rng) for each in both)))
             shapes.append(both)
     asked = [[{"role": "user", "content": prompt}] for prompt, *_ in texts for _ in range(2)]
     features = encoder.encode(asked, [reply for _, *two in texts for reply in two])  # type: ignore[arg-type]
     return Pool(texts, shapes, features.reshape(len(texts), 2, -1))
+
+
+def _differences(a: Shape, b: Shape) -> int:
+    return (a.tips != b.tips) + (a.bullets != b.bullets) + (a.tone != b.tone)
 
 
 def _sentence(text: str) -> str:
