@@ -33,12 +33,19 @@ _MILD = re.compile(
     re.IGNORECASE,
 )
 _CONSTRAINT = re.compile(
-    r"\b(?:never|always|must|don't|do not|ever|stop|quit|no|avoid|without|only|refrain|leave "
-    r"out|skip|not|every time|make sure|enough with|need you to)\b",
+    r"\b(?:never|don't|do not|ever|stop|quit|no|avoid|without|only|refrain|leave out|skip|not|"
+    r"enough with|"
+    r"at most|no more|under|keep off|stay away|drop)\b",
     re.IGNORECASE,
 )
 _ASKED = r"(?:when(?:ever)?|if|any ?time|every time|each time|in case|unless|once)"
 _ASKING = re.compile(r"\bask(?:ing)?(?: me)? $", re.IGNORECASE)
+_TASTE = re.compile(
+    r"\b(?:prefer\w*|i (?:\w+ ){0,2}(?:like|love|hate|dislike|enjoy|despise|detest)|can't "
+    r"stand|favou?rite|"
+    r"not (?:a (?:big )?fan of|into|keen on)|go-to|rather)\b",
+    re.IGNORECASE,
+)
 _LEADING = re.compile(
     rf"^(?P<scope>{_ASKED}\s[^,;:]{{3,80}}?|(?:for|in|with|on|when it comes to)\s(?!me\b|now\b|"
     rf"future\b)[^,;:]{{2,50}}?)\s*[,:]\s",
@@ -98,7 +105,7 @@ def kind_of(plain: str, *, is_fact: bool) -> InstructionKind:
         'preference'
     """
     if is_fact:
-        return "fact"
+        return "preference" if _TASTE.search(plain) else "fact"
     if _FORMAT.search(plain):
         return "format"
     if _CONSTRAINT.search(plain) and not _MILD.search(plain):

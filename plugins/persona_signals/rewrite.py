@@ -9,7 +9,7 @@ from persona_signals.spelling import normalise
 
 _LEAD = re.compile(
     r"^(?:(?:thanks|thank you|great|ok(?:ay)?|oh|and|also|but|so|btw|by the way|(?:one|another|"
-    r"last|quick) (?:more )?thing|just so you know|fyi|"
+    r"last|quick) (?:more )?(?:thing|note|request|rule)|just so you know|fyi|"
     r"for your information|note(?: (?:for the future|to you))?|p\.?s\.?|hey|hi|hello|well|"
     r"actually|honestly|look|listen|right|yeah|yes|sorry|"
     r"good|nice|cool|perfect|hm+|um+|general rule|please note|for future reference|for next "
@@ -162,7 +162,7 @@ def base_form(gerund: str) -> str | None:
     stem = gerund.casefold().removesuffix("ing")
     if stem == gerund.casefold() or len(stem) < 2:
         return None
-    if stem in _E_VERBS:
+    if stem in _E_VERBS or re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", stem):
         return stem + "e"
     if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] in "bdgmnprt":
         return stem[:-1]

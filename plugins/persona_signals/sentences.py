@@ -46,7 +46,17 @@ _WITHIN = re.compile(
 )
 _FACT_STARTS = re.compile(_FACT, re.IGNORECASE)
 _SO = re.compile(
-    r",?\s+so,?\s+(?=what|which|how|where|when|who|can i|is|are|do|does)", re.IGNORECASE
+    r",?\s+so,?\s+(?=(?:what|which|how|where|when|who|can i|is|are|do|does)\b)", re.IGNORECASE
+)
+# Openings that are no sentence of their own.
+_LEADS_ON = re.compile(
+    r"^\W*(?:(?:and|also|but|oh|so)\W+)*(?:when(?:ever)?|if|for|in|on|with|unless|(?:every|any|"
+    r"each) ?time|as|since|"
+    r"because|being|due to|given|after|before|while|speaking|just so you know|fyi|by the way|"
+    r"btw|by default|"
+    r"going forwards?|from (?:now|here)|moving forward|henceforth|note|quick note|please|again|"
+    r"also|thanks)\b",
+    re.IGNORECASE,
 )
 
 
@@ -137,7 +147,9 @@ def _cut(message: str, quoted: bytearray, start: int, end: int) -> list[tuple[in
 
 
 def _belongs(left: str, right: str) -> bool:
-    """Whether the right part is still what others want, what was, what might be, or asked."""
+    """Whether the left part leads on to the right, or says whose or when the right is."""
+    if _LEADS_ON.match(left) and not re.search(r"[,:;]", left.strip(" ,;:")):
+        return True
     if _FACT_STARTS.match(right):
         return False
     plain = normalise(left)

@@ -9,7 +9,7 @@ from persona_engine.interfaces import Embed
 from persona_engine.types import Conversation, Wish
 from persona_signals.candidates import Candidate, candidate_of, cue_matrix, gram_sets
 from persona_signals.classifier import Classifier
-from persona_signals.cues import CREATIVE, LEAVES_PLAY, ROLE_PLAY
+from persona_signals.cues import CREATIVE, DURABLE, LEAVES_PLAY, ROLE_PLAY
 from persona_signals.describe import kind_of, scope_of, strength_of
 from persona_signals.rewrite import instruction_text
 from persona_signals.sentences import sentences_of
@@ -36,6 +36,7 @@ _INSTRUCTS_OTHERS = re.compile(
     rf"never|that|which|will|has|needs|can)\b",
     re.IGNORECASE,
 )
+_LEAST_WORDS = 2  # beside what says how long
 _ACTION = re.compile(r"(?:^|\s)\*[a-z][^*\n]{2,80}\*", re.IGNORECASE)
 _RULE_FOLLOWS = re.compile(
     r"\bso,? (?:please|you|never|always|don't|do not|keep|make sure|no|avoid|leave|only)\b",
@@ -109,7 +110,8 @@ def _candidates(message: str) -> list[Candidate]:
 def _is_ruled_out(candidate: Candidate) -> bool:
     """Whether the sentence can't be the person's own standing wish, whatever its words."""
     cues, plain = candidate.cues, candidate.plain
-    if cues["heads_list"] or cues["hypothetical"] or CREATIVE.search(plain):
+    says_nothing = len(DURABLE.sub(" ", plain).split()) < _LEAST_WORDS
+    if says_nothing or cues["heads_list"] or cues["hypothetical"] or CREATIVE.search(plain):
         return True
     if cues["creative"] and not _STARTS_DURABLE.match(plain):
         return True

@@ -1,9 +1,9 @@
 """Mining: what `persona_signals` reads from conversations that were written to judge it.
 
-``conversations/mining.jsonl`` holds 279 conversations: 107 in which a person states a standing wish
-or a lasting fact of themselves (124 of them), 112 without any, and 60 adversarial ones in which only
-somebody else does: the assistant, a tool, the operator, a quotation, a pasted text, a role. None of
-its sentences, and few of its domains, stand among those that the miner learns from.
+``conversations/mining.jsonl`` holds 279 conversations: 107 in which a person states a standing
+wish or a lasting fact of themselves (124 of them), 112 without any, and 60 adversarial ones in
+which somebody else does: the assistant, a tool, the operator, a quotation, a pasted text, a role.
+None of them is among what the miner learns from.
 
 A mined wish is right when it stands in the turn of an expected one and their quotes overlap in at
 least half of the shorter; each expected one counts once. Precision and recall are over all
@@ -53,7 +53,7 @@ class Tally:
     misses: list[str] = field(default_factory=list)
 
 
-def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:  # noqa: ARG001
+def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
     """Return the figures of mining.
 
     Args:
@@ -68,16 +68,26 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:  # noqa
     for row in rows:
         count(row, miner.mine(row["messages"], tools=tools), tally)
     return {
-        "mining_precision": Figure(tally.hits / max(1, tally.mined), "share", 0.90, sense="at least"),
-        "mining_recall": Figure(tally.hits / max(1, tally.expected), "share", 0.75, sense="at least"),
+        "mining_precision": Figure(
+            tally.hits / max(1, tally.mined), "share", 0.90, sense="at least"
+        ),
+        "mining_recall": Figure(
+            tally.hits / max(1, tally.expected), "share", 0.75, sense="at least"
+        ),
         "mining_from_others": Figure(
             tally.from_others, f"wishes in {tally.adversarial} adversarial", 0, sense="exactly"
         ),
         "mining_kind_accuracy": Figure(tally.same_kind / max(1, tally.hits), "share of hits"),
-        "mining_strength_accuracy": Figure(tally.same_strength / max(1, tally.hits), "share of hits"),
+        "mining_strength_accuracy": Figure(
+            tally.same_strength / max(1, tally.hits), "share of hits"
+        ),
         "mining_reaction_recall": Figure(tally.noticed / max(1, tally.reactions), "share"),
-        "mining_reaction_side": Figure(tally.right_side / max(1, tally.noticed), "share of noticed"),
-        "mining_milliseconds": Figure(_milliseconds(miner, tools), "ms for 20 turns beyond embeddings", 20.0),
+        "mining_reaction_side": Figure(
+            tally.right_side / max(1, tally.noticed), "share of noticed"
+        ),
+        "mining_milliseconds": Figure(
+            _milliseconds(miner, tools), "ms for 20 turns beyond embeddings", 20.0
+        ),
         "mining_conversations": Figure(len(rows), "conversations"),
     }
 
@@ -110,9 +120,7 @@ def count(row: dict[str, Any], signals: Signals, tally: Tally) -> None:
     _count_reactions(row["reactions"], signals, tally)
 
 
-def _count_reactions(
-    expected: Sequence[dict[str, Any]], signals: Signals, tally: Tally
-) -> None:
+def _count_reactions(expected: Sequence[dict[str, Any]], signals: Signals, tally: Tally) -> None:
     found = {each.turn: each.satisfied for each in signals.reactions}
     for each in expected:
         tally.reactions += 1
