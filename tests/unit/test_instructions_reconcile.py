@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 from persona_engine.instructions import reconcile
+from persona_engine.instructions.relations.scorer import Relations
 from persona_engine.types import Instruction
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -71,3 +73,67 @@ def test_nearest_of_several_is_named():
     assert decision.existing == others[1]
     assert decision.similarity == pytest.approx(0.98)
     assert reconcile(new, []).action == "add"
+
+
+@pytest.fixture
+def judge(monkeypatch):
+    """Decide as if the scorer had found given probabilities of (same, update)."""
+
+    def decide(new, existing, *found):
+        same, update = np.array(found, np.float32).T
+        cosine = np.full(len(found), 0.7, np.float32)
+
+        def relate(new, existing, *, embed, fingerprint):
+            return Relations(
+                same[: len(existing)], update[: len(existing)], cosine[: len(existing)]
+            )
+
+        monkeypatch.setattr(
+            import_module("persona_engine.instructions.reconcile"), "relate", relate
+        )
+        return reconcile(new, existing, embed=lambda texts: np.eye(len(texts)), fingerprint="x")
+
+    return decide
+
+
+def said(name, **fields):
+    return Instruction(name, f"words of {name}", NOW, **fields)
+
+
+def test_scorer_merges_supersedes_or_adds(judge):
+    old, new = said("old"), said("new")
+    assert judge(new, [old], (0.9, 0.05)).action == "keep"
+    assert judge(replace(new, strength="must"), [old], (0.9, 0.05)).action == "replace"
+    update = judge(new, [old], (0.05, 0.9))
+    assert (update.action, update.existing, update.superseded) == ("supersede", old, (old,))
+    assert update.probability == pytest.approx(0.9)
+    assert "words of old" in update.reason
+    assert judge(new, [old], (0.2, 0.2)).action == "add"
+
+
+def test_all_that_is_contradicted_goes_and_what_says_the_same_with_it(judge):
+    one, other, same, apart = (said(name) for name in ("one", "other", "same", "apart"))
+    decision = judge(
+        said("new"), [one, other, same, apart], (0.1, 0.7), (0.1, 0.8), (0.9, 0.0), (0.1, 0.1)
+    )
+    assert decision.superseded == (other, one, same)
+    assert decision.existing == other
+
+
+def test_guesses_never_supersede_what_was_said(judge):
+    old = said("old")
+    guess = said("guess", source="induced", trust=0.6)
+    assert judge(guess, [old], (0.05, 0.9)).action == "add"
+    assert judge(said("maybe", status="suggested"), [old], (0.05, 0.9)).action == "add"
+    assert judge(said("new"), [guess], (0.05, 0.9)).superseded == (guess,)
+    earlier = said("earlier", source="induced", trust=0.6)
+    assert judge(guess, [earlier], (0.05, 0.9)).superseded == (earlier,)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"source": "operator"}, {"status": "retracted"}, {"valid_until": NOW}]
+)
+def test_operators_rules_and_other_times_are_left_alone(judge, fields):
+    assert judge(said("new"), [said("old", **fields)], (0.05, 0.9)).action == "add"
+    if "source" in fields:
+        assert judge(said("new", **fields), [said("old")], (0.05, 0.9)).action == "add"

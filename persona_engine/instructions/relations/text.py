@@ -120,7 +120,7 @@ def read(text: str, scope: str = "") -> Reading:
         condition = f"{fold(scope)} {condition}".strip()
     kept, rejected = _prefer(body)
     topic, denials = _strip_denials(kept)
-    topic = _strip_asking(topic) or kept or folded
+    topic = _strip_asking(topic) or kept or folded or fold(text)
     words = words_of(folded)
     stems = _stems(topic)
     return Reading(
