@@ -129,7 +129,7 @@ class Pal(LatentUsersModel):
             rng=rng,
             report=lambda done: progress(self.name, done, total),
         )
-        space, prior = finish(table, self._design, choice, rng=rng)
+        space, prior = finish(table, self._design, choice)
         progress(self.name, total, total)
         arrays: dict[str, NDArray[Any]] = (
             dict(space.arrays)
