@@ -8,7 +8,6 @@ from persona_engine.testing.kit import require, require_close
 from persona_engine.testing.subjects import RewardModelSubject
 from persona_engine.types import Evidence, FloatArray, Posterior, Score
 
-
 # Where rewards are not linear in what is known of a user, other pairs become a little steeper.
 _MAY_TURN = 1.02
 
