@@ -61,16 +61,23 @@ PAST = re.compile(
     r"\byesterday\b|\b(?:don['’]?t|doesn['’]?t) (?:mind|care|matter) (?:if|whether|how)",
     re.IGNORECASE,
 )
+_TO_ME = (
+    r"(?:calls? me|means? you|(?:\w+ )?(?:bothers?|annoys?|irritates?|bugs?|drives?|upsets?|"
+    r"helps?|makes?|"
+    r"stresses) (?:it )?.{0,20}\b(?:when|if) you\b|['’]d (?:help|be)|would (?:help|be)|is "
+    r"important to me|"
+    r"is (?:better|best|easier) for me)"
+)
 OTHERS = re.compile(
     r"^\W*(?:(?:and|but|so|well|oh|btw|because|however|though|also)\b\W*)*(?:(?:he|she|they|it|"
-    r"people|everyone|everybody|someone|somebody|"
-    r"some|most|many|users?|customers?|nobody|there|this|that|these|those)\b(?! (?:calls? me|"
-    r"means? you|['’]d help))|"
-    r"(?:a|an|the|his|her|their|our|one of (?:my|our)|some|these|those) (?!goal)[\w-]+|"
+    r"people|everyone|everybody|someone|somebody|some|most|many|users?|customers?|nobody|there|"
+    r"this|"
+    rf"that|these|those)\b(?!\s?{_TO_ME})|"
+    r"our (?!family|household|home|house|diet|religion|faith)[\w-]+|"
+    r"(?:a|an|the|his|her|their|one of (?:my|our)|some|these|those) (?!goal)[\w-]+|"
     r"my (?!name|pronouns?|preferred|favou?rite|go-to|home|first language|native|mother tongue|"
-    r"diet|budget|time ?zone|"
-    r"usual|default|preference|job|religion|faith|husband and i|wife and i|partner and i|"
-    r"family and i|eyesight|hearing|vision|"
+    r"diet|budget|time ?zone|usual|default|preference|job|religion|faith|husband and i|wife and i|"
+    r"partner and i|family (?:is|are|and|has|doesn|don)|household|eyesight|hearing|vision|"
     r"hometown|nickname|profession|age|native|background|house rule|rule)[\w-]+)",
     re.IGNORECASE,
 )
@@ -114,7 +121,7 @@ CREATIVE = re.compile(
     re.IGNORECASE,
 )
 ROLE_PLAY = re.compile(
-    r"\b(?:role-?play\w*|pretend (?:to be|you|that you|we)|act as|act like (?:a|an|my|you)|"
+    r"\b(?:role[ -]?play\w*|pretend (?:to be|you|that you|we)|act as|act like (?:a|an|my|you)|"
     r"imagine (?:you|that you)|"
     r"you(?:['’]re| are| will be|['’]ll be) (?:now )?(?:playing|the character|in character|a "
     r"(?:pirate|king|queen|knight|wizard|dragon|robot|drill|detective|vampire|medieval|roman|"
@@ -125,10 +132,10 @@ ROLE_PLAY = re.compile(
 )
 LEAVES_PLAY = re.compile(
     r"\b(?:(?:stop|end|exit|quit|leave|drop|break|pause|finish)\w* (?:the |this |our |your "
-    r")?(?:role-?play\w*|character|game|scene|act|play|story|simulation)|"
+    r")?(?:role[ -]?play\w*|character|game|scene|act|play|story|simulation)|"
     r"out of character|ooc|back to normal|(?:enough|done) (?:of |with )?(?:the |this |that "
-    r")?(?:role-?play\w*|playing|game|pretend\w*|story)|"
-    r"no more (?:role-?play\w*|pretending)|real (?:question|life)|as yourself|seriously (?:now|"
+    r")?(?:role[ -]?play\w*|playing|game|pretend\w*|story)|"
+    r"no more (?:role[ -]?play\w*|pretending)|real (?:question|life)|as yourself|seriously (?:now|"
     r"though))",
     re.IGNORECASE,
 )

@@ -115,7 +115,7 @@ def _follows_a_reply(conversation: Conversation, turn: int) -> bool:
 
 def _opening(message: str) -> list[str]:
     """Return the sentences in which a follow-up would judge the reply."""
-    own: tuple[Sentence, ...] = sentences_of(message)[:_READ]
+    own: tuple[Sentence, ...] = sentences_of(message, replied=True)[:_READ]
     return [
         each.frame
         for each in own

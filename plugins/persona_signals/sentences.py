@@ -38,7 +38,7 @@ _ASK = (
     r"could (?:you|u)|stop|call me|don['’]?t ever|by default|i want you to|i['’]d like you to)"
 )
 _WITHIN = re.compile(
-    rf"[,;:]\s+(?:and\s+|but\s+|also\s+|plus\s+|oh\s+|btw\s+)*(?={_ASK}\b)"
+    rf"[,;]\s+(?:and\s+|but\s+|also\s+|plus\s+|oh\s+|btw\s+)*(?={_ASK}\b)"
     rf"|[,;]?\s+(?:and|but|also|plus|oh and)\s+(?:also\s+|btw\s+)?(?={_ASK}\b|{_FACT}\b)"
     rf"|,\s+(?={_FACT}\b)|\s+(?=btw,?\s+{_FACT}\b)|,\s+(?=(?:what|which|how|where|when|who|can "
     rf"i|is|are|do|does|any)\b[^,]*\?)",
@@ -87,8 +87,12 @@ class Sentence:
     heads_list: bool
 
 
-def sentences_of(message: str) -> tuple[Sentence, ...]:
+def sentences_of(message: str, *, replied: bool = False) -> tuple[Sentence, ...]:
     """Return the person's own sentences, in order.
+
+    Args:
+        message: One message of the person.
+        replied: Whether a reply came before it.
 
     Examples:
         >>> [each.text for each in sentences_of("Thanks! I'm vegan, and please never use eggs.")]
@@ -96,7 +100,7 @@ def sentences_of(message: str) -> tuple[Sentence, ...]:
         >>> sentences_of("> from now on always use tabs")
         ()
     """
-    own, quoted = own_mask(message)
+    own, quoted = own_mask(message, replied=replied)
     spans = [
         trimmed
         for start, end in _runs(own)
@@ -114,7 +118,7 @@ def sentences_of(message: str) -> tuple[Sentence, ...]:
             count=len(spans),
             before=frames[:n],
             after=frames[n + 1 :],
-            heads_list=message[end : end + 1] == ":" and n + 1 < len(spans),
+            heads_list=message[end : end + 1] == ":",
         )
         for n, (start, end) in enumerate(spans)
         if len(frames[n].split()) <= _LONGEST

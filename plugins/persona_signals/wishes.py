@@ -32,6 +32,7 @@ _THING = (
 _INSTRUCTS_OTHERS = re.compile(
     r"\b(?:tell|ask|remind|warn|instruct|teach|convince|get|persuade) (?!me\b|you\b|us\b|for\b|"
     r"about\b|if\b)(?:my|the|our|his|her|him|them|people|everyone|\w+s)\b.*\b(?:to|that|not)\b|"
+    r"\bas the \w+ (?:goes|says?)\b|"
     rf"\b(?:my|the|our|a|an|this) (?:\w+ )?{_THING}s?\b.{{0,40}}\b(?:to|should|must|always|"
     rf"never|that|which|will|has|needs|can)\b",
     re.IGNORECASE,
@@ -64,7 +65,7 @@ def wishes_of(
     placed = [
         (turn, candidate)
         for turn in _out_of_play(conversation, turns)
-        for candidate in _candidates(conversation[turn]["content"])
+        for candidate in _candidates(conversation, turn)
     ]
     if not placed:
         return ()
@@ -98,9 +99,10 @@ def _out_of_play(conversation: Conversation, turns: Sequence[int]) -> list[int]:
     return kept
 
 
-def _candidates(message: str) -> list[Candidate]:
+def _candidates(conversation: Conversation, turn: int) -> list[Candidate]:
     found = []
-    for sentence in sentences_of(message):
+    replied = any(message["role"] == "assistant" for message in conversation[:turn])
+    for sentence in sentences_of(conversation[turn]["content"], replied=replied):
         candidate = candidate_of(sentence)
         if candidate is not None and not _is_ruled_out(candidate):
             found.append(candidate)
