@@ -13,8 +13,10 @@ _INLINE_CODE = re.compile(r"`[^`\n]+`")
 BULLET = re.compile(r"^[ \t]*[*\-+•‣◦▪●–][ \t]+\S", re.MULTILINE)
 RULE = re.compile(r"^[ \t]*([-*_])[ \t]*(?:\1[ \t]*){2,}$", re.MULTILINE)
 NUMBERED = re.compile(r"^[ \t]*(?:\d+[.)]|\(\d+\)|[a-z][.)])[ \t]+\S", re.MULTILINE)
-HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+\S|^[^\n]*\S[^\n]*\n {0,3}(?:={3,}|-{3,})[ \t]*$", re.M)
-BOLD = re.compile(r"(\*\*|__)(?=\S)(?:(?!\1).)+?(?<=\S)\1", re.DOTALL)
+HEADING = re.compile(
+    r"^ {0,3}#{1,6}[ \t]+\S|^(?=[^\n]*\S)[^\n]*+\n {0,3}(?:={3,}|-{3,})[ \t]*$", re.MULTILINE
+)
+BOLD = re.compile(r"(\*\*|__)(?=\S)(?:(?!\1).){1,500}?(?<=\S)\1", re.DOTALL)
 ITALIC = re.compile(
     r"(?<![*\w])\*(?![*\s])[^*\n]+(?<![*\s])\*(?![*\w])|(?<!\w)_(?![_\s])[^_\n]+_(?!\w)"
 )

@@ -22,7 +22,7 @@ from persona_constraints.sentences import split_sentences
 _WORD = re.compile(r"\w+")
 _LEAD = re.compile(r"^[ \t]*(?:[*\-+•‣◦▪●–]|\d+[.)])[ \t]+")
 _HEADING_MARK = re.compile(r"^ {0,3}#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
-_STRONG = re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).)+?)(?<=\S)\1", re.DOTALL)
+_STRONG = re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).){1,500}?)(?<=\S)\1", re.DOTALL)
 _EMPHASIS = re.compile(r"(?<![*\w])\*(?![*\s])([^*\n]+)(?<![*\s])\*(?![*\w])")
 _EMPHASIS_LOW = re.compile(r"(?<!\w)_(?![_\s])([^_\n]+)_(?!\w)")
 _MARKDOWN_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\s]+\)")
@@ -43,20 +43,26 @@ def first_sentences(text: str, count: int) -> str:
 def within(text: str, most: int, *, unit: str) -> str:
     """Return as many whole sentences as fit into some words or characters.
 
-    A first sentence that is longer is cut after its last whole clause or word.
+    A first sentence that is longer is cut after a word.
     """
-    count = len if unit == "characters" else lambda part: len(_WORD.findall(part))
-    sentences = split_sentences(text)
-    for kept in range(len(sentences), 0, -1):
-        shortened = first_sentences(text, kept)
-        if count(shortened.strip()) <= most:
-            return shortened
-    words = list(re.finditer(r"\S+", text))
-    for end in range(len(words), 0, -1):
-        shortened = text[: words[end - 1].end()].rstrip(",;:–-") + "."
-        if count(shortened.strip()) <= most:
-            return shortened
-    return text
+    in_words = unit == "words"
+    whole, end = "", 0
+    for sentence in split_sentences(text):
+        end = text.index(sentence, end) + len(sentence)
+        shortened = text[:end].strip()
+        if (len(_WORD.findall(shortened)) if in_words else len(shortened)) > most:
+            break
+        whole = shortened
+    return whole or _cut(text.strip(), most, in_words=in_words)
+
+
+def _cut(text: str, most: int, *, in_words: bool) -> str:
+    """Return the beginning of a sentence, ended with a full stop."""
+    if in_words:
+        ends = [match.end() for match in _WORD.finditer(text)][:most]
+        return text[: ends[-1]] + "." if ends else text
+    room = text[: max(1, most - 1)]
+    return (room.rsplit(None, 1)[0] if " " in room else room).rstrip(",;:–- ") + "."
 
 
 def first_lines(text: str, count: int) -> str:

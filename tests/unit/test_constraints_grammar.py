@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from persona_constraints import compile_instruction
@@ -241,6 +243,27 @@ def test_what_says_nothing_checkable_compiles_to_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "?", '"', "no", "⟦0⟧", "word " * 5000, "3", "(" * 50])
 def test_strange_texts_are_survived(text: str) -> None:
     assert compile_instruction(text) == ()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "no emojis, ",
+        "no ",
+        "use ",
+        "3 paragraphs ",
+        "at most ",
+        "the words ",
+        "start with ",
+        "a, ",
+        "(",
+    ]
+    + ["repeat my request ", "highlight 3 ", "answer with ", "one hundred and ", '"a" '],
+)
+def test_long_texts_take_no_time(part: str) -> None:
+    start = time.process_time()
+    compile_instruction((part * 2000)[:2000])
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize(

@@ -65,15 +65,16 @@ _FILLER = (
     r"using|to|more|all|kind of|sort of|into|or|ever|like|answers?|repl(?:y|ies)|responses?|"
     r"single|silly|annoying|fancy|unnecessary|bloody|damn|please|single)"
 )
-_JOIN = r"(?:\s*,\s*(?:and\s+|or\s+|nor\s+|no\s+)?|\s*/\s*|\s+(?:and|or|nor|&)\s+)(?:no\s+|any\s+)?"
+_JOIN = r"(?:\s*,\s*(?:and\s+|or\s+|nor\s+)?|\s*/\s*|\s+(?:and|or|nor|&)\s+)(?:no\s+|any\s+)?"
 _OTHER = r"(?:[\w'-]+(?: [\w'-]+)?)"
 _ABSENT = re.compile(
-    rf"\b{_NEGATION}(?:\s+(?:{_USE}|ever|always|feel like))*(?:\s+{_FILLER})*\s+"
-    rf"(?:{_OTHER}{_JOIN}){{0,3}}?(?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_OTHER}{_JOIN}){{0,2}}(?:{_ELEMENT})\b)*)",
+    rf"\b{_NEGATION}(?:\s+(?:{_USE}|ever|always|feel like)\b)*+(?:\s+{_FILLER}\b)*+\s+"
+    rf"(?:{_OTHER}{_JOIN}){{0,3}}?(?P<list>(?:{_ELEMENT})\b"
+    rf"(?:{_JOIN}(?:{_OTHER}{_JOIN})?(?:{_ELEMENT})\b){{0,12}}+)",
     re.IGNORECASE,
 )
 _FORBIDDEN = re.compile(
-    rf"(?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_ELEMENT})\b)*)\s*"
+    rf"(?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_ELEMENT})\b){{0,12}}+)\s*"
     r"(?:(?:are|is|must|should|shall)(?: not|n['’]t)(?: be)?(?: (?:allowed|permitted|used|okay|ok|"
     r"welcome|included|acceptable|wanted))|(?:are|is) (?:strictly )?(?:forbidden|banned|prohibited|"
     r"not allowed|off[ -]limits|unwelcome)|(?:annoy|irritate|bother|distract)s? me|annoying\b|"
@@ -81,7 +82,7 @@ _FORBIDDEN = re.compile(
     re.IGNORECASE,
 )
 _KEEP_OUT = re.compile(
-    rf"\b(?:keep|leave) (?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_ELEMENT})\b)*) out\b", re.I
+    rf"\b(?:keep|leave) (?P<list>(?:{_ELEMENT})\b(?:{_JOIN}(?:{_ELEMENT})\b){{0,12}}+) out\b", re.I
 )
 _NEEDED = (
     r"(?:use|using|include|including|add|adding|insert|contain|contains|give(?: me)?|have|with|in|"
