@@ -248,17 +248,10 @@ def test_strange_texts_are_survived(text: str) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        "no emojis, ",
-        "no ",
-        "use ",
-        "3 paragraphs ",
-        "at most ",
-        "the words ",
-        "start with ",
-        "a, ",
-        "(",
-    ]
-    + ["repeat my request ", "highlight 3 ", "answer with ", "one hundred and ", '"a" '],
+        *("no emojis, ", "no ", "use ", "3 paragraphs ", "at most ", "the words ", "start with "),
+        *("a, ", "(", "repeat my request ", "highlight 3 ", "answer with ", "one hundred and "),
+        '"a" ',
+    ],
 )
 def test_long_texts_take_no_time(part: str) -> None:
     start = time.process_time()
