@@ -74,7 +74,6 @@ def _detectors() -> DetectorFactory:
     return factory
 
 
-@lru_cache(maxsize=512)
 def likely_languages(text: str) -> tuple[tuple[str, float], ...]:
     """Return codes and probabilities, likeliest first; nothing where no letter tells.
 

@@ -34,7 +34,6 @@ def _splitter() -> _Splitter:
     return punkt.PunktSentenceTokenizer(punkt.load_model("english"))
 
 
-@lru_cache(maxsize=256)
 def split_sentences(text: str) -> tuple[str, ...]:
     """Return the sentences, as Punkt splits them (Kiss & Strunk 2006), with its English model.
 

@@ -17,7 +17,7 @@ _LONGEST = 4000  # characters; what is longer is a document, not an instruction
 _FAMILIES = (find_amounts, find_marks, find_phrases, find_tongue)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def compile_instruction(text: str) -> tuple[Constraint, ...]:
     """Return what a program can check of an instruction; nothing where nothing can be.
 
