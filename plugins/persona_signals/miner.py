@@ -35,6 +35,12 @@ class SignalMiner:
     Raises:
         ConfigError: A threshold is not 0 to 1; ``mine`` raises it for ``follow_up`` without a
             language model.
+
+    Examples:
+        >>> from persona_engine.testing.language import language_tools
+        >>> tools = LanguageTools(language_tools().embed, load("wishes").fingerprint)
+        >>> SignalMiner().mine([{"role": "assistant", "content": "I'm vegan."}], tools=tools)
+        Signals(wishes=(), reactions=(), comparisons=())
     """
 
     name = "signals"
@@ -42,7 +48,7 @@ class SignalMiner:
     def __init__(
         self,
         *,
-        threshold: float = 0.5,
+        threshold: float = 0.6,
         reaction_threshold: float = 0.5,
         follow_up: bool = False,
     ) -> None:

@@ -18,6 +18,7 @@ from persona_signals.own_words import own_mask
 from persona_signals.spelling import normalise
 
 _LONGEST = 60
+_NEAR = 8  # sentences on either side that a sentence is judged by
 _QUOTE = "…"
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|dr|mr|mrs|ms|st|prof|no|approx|p\.s)|\b[A-Z])\.$", re.IGNORECASE
@@ -71,8 +72,8 @@ class Sentence:
         frame: Its words, with quotes elided: nobody else's are judged.
         first: Whether it is the first of the message.
         count: How many sentences of their own the message has.
-        before: The sentences before it in the message, elided.
-        after: Those after it.
+        before: The sentences just before it in the message, elided.
+        after: Those just after it.
         heads_list: Whether it ends in a colon, and a list follows.
     """
 
@@ -116,8 +117,8 @@ def sentences_of(message: str, *, replied: bool = False) -> tuple[Sentence, ...]
             frame=frames[n],
             first=n == 0,
             count=len(spans),
-            before=frames[:n],
-            after=frames[n + 1 :],
+            before=frames[max(0, n - _NEAR) : n],
+            after=frames[n + 1 : n + 1 + _NEAR],
             heads_list=message[end : end + 1] == ":",
         )
         for n, (start, end) in enumerate(spans)

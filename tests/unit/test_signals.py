@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pluggy
 import pytest
@@ -13,6 +15,7 @@ from persona_engine.interfaces import LanguageTools
 from persona_engine.testing.language import language_tools
 from persona_engine.types import FollowUpComparison, Reaction
 from persona_signals import SignalMiner, follow_up_rewards
+from persona_signals.candidates import candidate_of
 from persona_signals.classifier import Classifier, load, save
 from persona_signals.comparisons import comparisons_of
 from persona_signals.describe import kind_of, scope_of, strength_of
@@ -263,3 +266,30 @@ def test_it_registers_itself():
     manager.add_hookspecs(hookspecs)
     manager.register(persona_signals)
     assert manager.hook.persona_instruction_miners() == [{"signals": SignalMiner}]
+
+
+def test_this_is_the_reply_where_there_is_one():
+    message = "Can you rewrite this more kindly? I never use slang."
+    assert "slang" not in own(message)
+    assert "slang" in " ".join(each.frame for each in sentences_of(message, replied=True))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Riddle: I'm always hungry and I never sleep. What am I?",
+        "Two truths and a lie: I'm a nurse, I hate cheese, I own a goat.",
+        "Text my wife: from now on I work nights",
+        "ROMEO: never leave me again.",
+    ],
+)
+def test_games_and_messages_to_others_are_not_the_persons(message):
+    assert not any(word in own(message) for word in ("never", "nurse", "nights"))
+
+
+def test_long_messages_take_time_by_their_length():
+    message = "I'm vegan and please never do this. " * 300
+    started = time.process_time()
+    found = [candidate_of(each) for each in sentences_of(message)]
+    assert time.process_time() - started < 3.0
+    assert len(found) >= 300
