@@ -15,8 +15,8 @@ from persona_engine.types import Instruction
 
 Action = Literal["add", "keep", "replace", "supersede"]
 NEAR_IDENTICAL = 0.85  # MiniLM gives 0.85 to 0.95 to repeats that differ in fillers
-RELATED = 0.6  # least P(same) + P(update): a wish lost costs more than one kept twice
-SAME_OVER_UPDATE = 1.0
+RELATED = 0.5  # least P(same) + P(update)
+SAME_OVER_UPDATE = 0.8  # P(same) that outweighs P(update) of 1
 _SOURCES = ("induced", "user", "operator")
 _OPENERS, _CLOSERS = "\"'([“‘«", ".,!?;:\"')]”’»…"
 # Words whose presence or absence changes no wish.
@@ -106,8 +106,7 @@ def reconcile(
     they differ in nothing but fillers, such as "please", and plurals, and their embeddings' cosine
     is high. Beyond words, the relation scorer judges (`persona_engine.instructions.relations`),
     where the encoder is the one that it was trained on: P(same), P(update), P(unrelated). The new
-    one is related where P(unrelated) is low enough; in doubt between the same and an update it is
-    an update, for then the person's latest words stand.
+    one is related where P(unrelated) is low enough, and then the likelier of the other two.
 
     Nothing merges or supersedes across different times of validity or different conditions: a rule
     for recipes leaves the rule for everything else alone. A user's and an operator's instructions
@@ -148,9 +147,7 @@ def _judged(new: Instruction, old_ones: Sequence[Instruction], found: Relations)
         if not says.any():
             return _ADDED
         best = int(np.argmax(np.where(says, found.same, 0.0)))
-        return _said_before(
-            new, old_ones[best], float(found.cosine[best]), float(found.same[best])
-        )
+        return _said_before(new, old_ones[best], float(found.cosine[best]), float(found.same[best]))
     # What says the same goes too, so that the person's latest words stand alone.
     likely = np.where(changes, found.update, 0.0) + 1e-6 * says * found.same
     gone = [int(i) for i in np.argsort(-likely, kind="stable") if changes[i] or says[i]]

@@ -24,7 +24,7 @@ class Pair:
     group: str
 
 
-_ROW_REPEATS = 4  # their groups are small, and vary most
+_ROW_REPEATS = 6  # their groups are small, and vary most
 _OPENINGS = (
     "Please {}",
     "From now on, {}",
@@ -99,7 +99,7 @@ _WHENS = (
 
 
 def draw_pairs(
-    statements: Sequence[Statement], rng: np.random.Generator, *, rounds: int = 3
+    statements: Sequence[Statement], rng: np.random.Generator, *, rounds: int = 2
 ) -> list[Pair]:
     """Return labelled pairs: within groups, across groups, and with conditions.
 

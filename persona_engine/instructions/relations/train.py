@@ -25,9 +25,9 @@ from persona_engine.types import FloatArray
 from persona_engine.weights import resolve
 
 WIDTH, HIDDEN, DROPOUT = 96, 96, 0.4
-EPOCHS, BATCH, RATE, DECAY, SMOOTHING = 12, 256, 3e-3, 1e-3, 0.05
+EPOCHS, BATCH, RATE, DECAY, SMOOTHING = 10, 256, 3e-3, 1e-3, 0.05
 UNRELATED_WEIGHT = 1.5  # a wish that is lost costs more than one that is kept twice
-MEMBERS = 4
+MEMBERS = 3
 
 
 class Embeddings:
