@@ -224,6 +224,8 @@ Use lists when listing
 My daughter reads two pages a night
 I have three questions every morning
 No emojis in code comments
+Use the name Taylor when you book a table
+The acclaimed musical "Six" is in town
 Don't use "sorry" in subject headings for Bob
 Start your answer with the word "Yes" or "No"
 No emojis except in greetings

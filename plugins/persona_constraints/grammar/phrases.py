@@ -26,10 +26,10 @@ _BARE = (
     r"(?P<bare>[\w'-]+(?:(?:\s*,\s*(?:and |or |nor )?|\s+(?:and|or|nor)\s+)[\w'-]+)*)"
     r"(?=\s*(?:$|[.,;]|in\b|at\b|when\b|with\b|ever\b|please\b|anywhere\b|should\b|must\b))"
 )
-_ONE_BARE = re.compile(r"\bthe (?:word|term|name|keyword) (?P<bare>[\w'-]+)(?=\s)", re.IGNORECASE)
+_ONE_BARE = re.compile(r"\bthe (?:word|term|keyword) (?P<bare>[\w'-]+)(?=\s)", re.IGNORECASE)
 _LISTED = (
     r"(?:(?:the|these|this|those|following|any of the|both|either)\s+)+"
-    r"(?:key-?words?|words?|terms?|names?)[:,]?\s+"
+    r"(?:key-?words?|words?|terms?)[:,]?\s+"
 )
 _NOT = (
     r"(?:never|not|n['’]t|avoid|without|stop|quit|no|refrain from|omit|leave out|skip|drop|exclude|"
@@ -50,9 +50,9 @@ _NAME = re.compile(
     r"(?P<name>[A-Z][\w'&-]*(?:\s+[A-Z][\w'&-]*)*)(?=\s*(?:$|[.,;]|in\b|at\b|ever\b|again\b))"
 )
 _PASSIVE = re.compile(
-    rf"\b(?P<noun>{_NOUN}){_QUOTES}\s+(?:must|should|shall|may|can|is|are|has to|have to|needs? to)"
+    rf"\b(?P<noun>{_NOUN}){_QUOTES}\s+(?P<verb>must|should|shall|may|can|is|are|has to|have to|needs? to)"
     r"(?P<not>\s*not|n['’]t|\s+never)?\s*(?:be\s+)?(?:strictly\s+)?(?P<state>appear|occur|show up|"
-    r"used|included|mentioned|present|in|allowed|permitted|forbidden|banned|prohibited|avoided|"
+    r"used|included|mentioned|present|allowed|permitted|forbidden|banned|prohibited|avoided|"
     r"off[ -]limits|said|stand)\b",
     re.IGNORECASE,
 )
@@ -161,6 +161,8 @@ def _mentions(sentence: Sentence) -> Iterator[Constraint]:
         refused = match["not"] or match["state"].lower().startswith(
             ("forb", "ban", "proh", "av", "off")
         )
+        if match["verb"].lower() in ("is", "are", "may", "can") and not refused:
+            continue
         seen.append(match.span())
         yield from _mention(sentence.quoted(match["quotes"]), NONE if refused else bounds or SOME)
     for match in (*_MENTION.finditer(sentence.text), *_MENTION_BARE.finditer(sentence.text)):
