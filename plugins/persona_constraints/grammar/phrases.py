@@ -50,7 +50,8 @@ _NAME = re.compile(
     r"(?P<name>[A-Z][\w'&-]*(?:\s+[A-Z][\w'&-]*)*)(?=\s*(?:$|[.,;]|in\b|at\b|ever\b|again\b))"
 )
 _PASSIVE = re.compile(
-    rf"\b(?P<noun>{_NOUN}){_QUOTES}\s+(?P<verb>must|should|shall|may|can|is|are|has to|have to|needs? to)"
+    rf"\b(?P<noun>{_NOUN}){_QUOTES}\s+(?P<verb>must|should|shall|may|can|is|are|has to|have to|"
+    rf"needs? to)"
     r"(?P<not>\s*not|n['’]t|\s+never)?\s*(?:be\s+)?(?:strictly\s+)?(?P<state>appear|occur|show up|"
     r"used|included|mentioned|present|allowed|permitted|forbidden|banned|prohibited|avoided|"
     r"off[ -]limits|said|stand)\b",
