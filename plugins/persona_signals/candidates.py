@@ -19,7 +19,8 @@ _MAY_BE = re.compile(
     r"stop|quit|keep|please|"
     r"remember|avoid|use|only|every|each|when|whenever|if|for|by default|assume|answer|answers|"
     r"reply|call|name's|"
-    r"everyone|less|more|try|refrain|enough|skip|make|let's|as|being|prefer|going|future|now)\b",
+    r"everyone|less|more|try|refrain|enough|skip|make|let's|as|being|prefer|going|future|now|"
+    r"request|search|look)\b",
     re.IGNORECASE,
 )
 

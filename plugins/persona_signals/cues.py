@@ -44,7 +44,8 @@ HYPOTHETICAL = re.compile(
     r"\b(?:what if|suppos(?:e|ing)|imagin(?:e|ing)|hypothetical(?:ly)?|let['’]?s (?:say|"
     r"pretend|assume|imagine)|"
     r"say (?:someone|somebody|a user|i)|pretend|(?:as|just) an example|for the sake of argument|"
-    r"if you (?:were|had)|if i (?:were|was|said|told|asked you|had (?:to|said|told)|wanted)|if "
+    r"if you (?:were|had)|(?<!as )if i (?:were|was|said|told|asked you|had (?:to|said|told)|"
+    r"wanted)|if "
     r"(?:someone|"
     r"somebody|a (?:user|person|customer|client)|anyone|people|they)|"
     r"would you (?:\w+ )?(?:if|remember|do|say|mind if)|could you (?:[^.]*) if i)\b",
@@ -64,7 +65,8 @@ PAST = re.compile(
 _TO_ME = (
     r"(?:calls? me|means? you|(?:\w+ )?(?:bothers?|annoys?|irritates?|bugs?|drives?|upsets?|"
     r"helps?|makes?|"
-    r"stresses) (?:it )?.{0,20}\b(?:when|if) you\b|['’]d (?:help|be)|would (?:help|be)|is "
+    r"stresses) (?:it )?.{0,20}\b(?:when|if) you\b|['’]d (?:help|be)|['’]s (?:important|best|"
+    r"easier|better) (?:to|for) me|would (?:help|be)|is "
     r"important to me|"
     r"is (?:better|best|easier) for me)"
 )
@@ -75,7 +77,8 @@ OTHERS = re.compile(
     rf"that|these|those)\b(?!\s?{_TO_ME})|"
     r"our (?!family|household|home|house|diet|religion|faith)[\w-]+|"
     r"(?:a|an|the|his|her|their|one of (?:my|our)|some|these|those) (?!goal)[\w-]+|"
-    r"my (?!name|pronouns?|preferred|favou?rite|go-to|home|first language|native|mother tongue|"
+    r"my (?!name|only rule|one rule|answers|replies|pronouns?|preferred|favou?rite|go-to|home|"
+    r"first language|native|mother tongue|"
     r"diet|budget|time ?zone|usual|default|preference|job|religion|faith|husband and i|wife and i|"
     r"partner and i|family (?:is|are|and|has|doesn|don)|household|eyesight|hearing|vision|"
     r"hometown|nickname|profession|age|native|background|house rule|rule)[\w-]+)",

@@ -68,7 +68,8 @@ _INTRODUCES = _patterns(
 _ABOUT_ME = re.compile(
     r"\b(?:about (?:me|myself)|my (?:\w+ )?(?:rules?|preferences?|wishes|wish|requests?|"
     r"instructions?|name|style)|from now on|"
-    r"going forward|in (?:the )?future|from here on|keep in mind|(?:notes?|rules?|requests?) "
+    r"going forward|(?:for|in) (?:the )?future|rule number \w+|from here on|keep in mind|"
+    r"(?:notes?|rules?|requests?) "
     r"(?:for|to) you|"
     r"(?:one|two|three|four|a few|some|quick|standing|general|ground|house) (?:quick |small |"
     r"more )?(?:rules?|notes?|things?|requests?)|"

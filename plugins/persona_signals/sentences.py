@@ -39,8 +39,8 @@ _ASK = (
     r"could (?:you|u)|stop|call me|don['’]?t ever|by default|i want you to|i['’]d like you to)"
 )
 _WITHIN = re.compile(
-    rf"[,;]\s+(?:and\s+|but\s+|also\s+|plus\s+|oh\s+|btw\s+)*(?={_ASK}\b)"
-    rf"|[,;]?\s+(?:and|but|also|plus|oh and)\s+(?:also\s+|btw\s+)?(?={_ASK}\b|{_FACT}\b)"
+    rf"[,;]\s+(?:and\s+|but\s+|also\s+|plus\s+|oh\s+|btw\s+)*(?={_ASK}\s+\w)"
+    rf"|[,;]?\s+(?:and|but|also|plus|oh and)\s+(?:also\s+|btw\s+)?(?={_ASK}\s+\w|{_FACT}\b)"
     rf"|,\s+(?={_FACT}\b)|\s+(?=btw,?\s+{_FACT}\b)|,\s+(?=(?:what|which|how|where|when|who|can "
     rf"i|is|are|do|does|any)\b[^,]*\?)",
     re.IGNORECASE,

@@ -20,13 +20,14 @@ _STARTS_DURABLE = re.compile(
     re.IGNORECASE,
 )
 _ASKS_FOR = re.compile(
-    r"^\W*(?:how about|what about|is it (?:ok|okay|possible|too much)|may i|any chance|could i "
+    r"^\W*(?:how about|what about|is it (?:ok|okay|possible|too much)|may i|can we (?:make|"
+    r"agree|keep|stick)|any chance|could i "
     r"(?:get|have|ask)|can i (?:get|have|ask))\b",
     re.IGNORECASE,
 )
 _THING = (
-    r"(?:chat ?)?(?:bot|app|assistant|agent|model|program|script|website|site|function|"
-    r"system|game|server|class|api|code|parser|query|hero|heroine|character|narrator|"
+    r"(?:chat ?)?(?:bot|app|assistant|agent|model|program|script|website|function|"
+    r"system|server|api|code|parser|query|hero|heroine|character|narrator|"
     r"protagonist|villain)"
 )
 _INSTRUCTS_OTHERS = re.compile(
@@ -38,6 +39,12 @@ _INSTRUCTS_OTHERS = re.compile(
     re.IGNORECASE,
 )
 _LEAST_WORDS = 2  # beside what says how long
+_STARTS_HABIT = re.compile(
+    r"^\W*(?:(?:and|also|but|oh|ok|please|btw)\W+)*(?:from (?:now|here) on|going forward|"
+    r"in (?:the )?future|as a rule|by default|(?:when(?:ever)?|if|any ?time|every ?time|each "
+    r"time) (?:you|i)\b)",
+    re.IGNORECASE,
+)
 _ACTION = re.compile(r"(?:^|\s)\*[a-z][^*\n]{2,80}\*", re.IGNORECASE)
 _RULE_FOLLOWS = re.compile(
     r"\bso,? (?:please|you|never|always|don't|do not|keep|make sure|no|avoid|leave|only)\b",
@@ -113,9 +120,10 @@ def _is_ruled_out(candidate: Candidate) -> bool:
     """Whether the sentence can't be the person's own standing wish, whatever its words."""
     cues, plain = candidate.cues, candidate.plain
     says_nothing = len(DURABLE.sub(" ", plain).split()) < _LEAST_WORDS
-    if says_nothing or cues["heads_list"] or cues["hypothetical"] or CREATIVE.search(plain):
+    if says_nothing or cues["heads_list"] or cues["hypothetical"]:
         return True
-    if cues["creative"] and not _STARTS_DURABLE.match(plain):
+    standing = _STARTS_HABIT if CREATIVE.search(plain) else _STARTS_DURABLE
+    if cues["creative"] and not standing.match(plain):
         return True
     if cues["asks"] and not (_ASKS_FOR.match(plain) and (cues["durable"] or cues["always"])):
         return True
