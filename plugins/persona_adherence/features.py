@@ -87,6 +87,19 @@ def features(
     return np.array(rows, np.float32).reshape(len(replies), len(FEATURES))
 
 
+def relevance_features(instruction: str, request: str, *, vectors: Vectors) -> FloatArray:
+    """Return ``(3 + E,)``: what tells whether an instruction bears on a request at all.
+
+    A constant, the cosines to the request of the whole and of its nearest part, and the embedding
+    of the instruction, for one about tone bears on everything.
+    """
+    asked = vectors[request]
+    parts = [float(vectors[span.text] @ asked) for span in parse(instruction)]
+    whole = vectors[instruction]
+    found: FloatArray = np.concatenate([[1.0, float(whole @ asked), max(parts)], whole])
+    return found.astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Side:
     """The wanted or unwanted spans: embeddings and directions ``(S, E)``, stems."""

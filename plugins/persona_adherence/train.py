@@ -28,8 +28,8 @@ from persona_adherence.examples import (
     read_contrasts,
     read_written,
 )
-from persona_adherence.features import FEATURES, Vectors, features, texts_of
-from persona_adherence.scorer import DATA, Scorer, Values, save_scorer
+from persona_adherence.features import FEATURES, Vectors, features, relevance_features, texts_of
+from persona_adherence.scorer import DATA, Scorer, Values, save_scorer, sigmoid
 from persona_adherence.wishes import parse
 from persona_engine.types import FloatArray
 
@@ -40,9 +40,14 @@ FOLDS = 8
 PER_CONTRAST = 6
 _WRITTEN_WEIGHT = 3.0  # of a written example, against one made from a template
 _KEPT_SHARE = 0.3  # generic replies break a preference more often than not (PrefEval)
-_RIDGE = 2.0
-_SHARPNESS = 3.0
+_RIDGE = 1.0
+_CONCEPT_SCALE = 0.5  # siblings of a category are less of an opposite than a contrast is
+_SHARPNESS = 4.0
 _L2 = 3.0
+_RELEVANCE_L2 = 300.0
+_BEARING_SHARE = 0.8  # a verifier is asked of what a selector chose
+_STRANGERS = 3  # requests of other domains to each example, to learn what bears on what
+_GENERAL = ("tone of replies", "addressing me", "emails", "writing help", "essays")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +114,9 @@ def train(embed: Embed, fingerprint: str, *, seed: int) -> tuple[Scorer, dict[st
     directions = fit_directions(
         material.names, material.targets, sharpness=_SHARPNESS, ridge=_RIDGE
     )
-    return Scorer(fingerprint, directions, weights), figures_of(material, rows, held_out)
+    relevance, figures = learn_relevance(material, seed=seed)
+    figures = {**figures_of(material, rows, held_out), **figures}
+    return Scorer(fingerprint, directions, weights, relevance), figures
 
 
 def gather(embed: Embed, *, seed: int) -> Material:
@@ -136,9 +143,12 @@ def gather(embed: Embed, *, seed: int) -> Material:
         pairs = list(zip(example.replies, example.keeps, strict=True))
         apart = mean([r for r, kept in pairs if kept]) - mean([r for r, kept in pairs if not kept])
         found += [(s.text, s.sign * apart, example.domain) for s in parse(example.instruction)]
-    centre = np.mean([mean(side.replies) for _, side in concepts], axis=0) if concepts else 0.0
-    for domain, side in concepts:
-        found += [(name, mean(side.replies) - centre, domain) for name in side.names]
+    for domain in dict.fromkeys(domain for domain, _ in concepts):
+        siblings = [side for at, side in concepts if at == domain]
+        centre = np.mean([mean(side.replies) for side in siblings], axis=0)
+        for side in siblings:
+            apart = _CONCEPT_SCALE * (mean(side.replies) - centre)
+            found += [(name, apart, domain) for name in side.names]
     names = np.stack([vectors[name] for name, _, _ in found])
     return Material(
         examples, vectors, names, np.stack([d for _, d, _ in found]), [d for _, _, d in found]
@@ -169,12 +179,42 @@ def tabulate(material: Material, *, seed: int) -> Rows:
     return Rows(np.concatenate(blocks), keeps, weight, fold, written)
 
 
-def fit_weights(inputs: FloatArray, keeps: Values, weight: Values) -> Values:
+def learn_relevance(material: Material, *, seed: int) -> tuple[FloatArray, dict[str, float]]:
+    """Return what tells whether an instruction bears on a request, and how well it tells.
+
+    An instruction bears on the requests that it was written for, and not on those of other domains,
+    unless it is about how to speak to the person.
+    """
+    rng = np.random.default_rng(seed)
+    inputs, bears, of = [], [], []
+    for each in material.examples:
+        strangers = rng.choice(len(material.examples), _STRANGERS)
+        for other in (each, *(material.examples[int(n)] for n in strangers)):
+            inputs.append(
+                relevance_features(each.instruction, other.request, vectors=material.vectors)
+            )
+            bears.append(other.domain == each.domain or each.domain in _GENERAL)
+            of.append(each.domain)
+    x, y, domains = np.stack(inputs), np.array(bears, float), np.array(of)
+    weight = np.where(y > 0, _BEARING_SHARE / y.mean(), (1 - _BEARING_SHARE) / (1 - y.mean()))
+    held_out = np.zeros(len(y))
+    names = sorted(set(of))
+    for fold in range(FOLDS):
+        mine = np.isin(domains, names[fold::FOLDS])
+        held_out[mine] = x[mine] @ fit_weights(x[~mine], y[~mine], weight[~mine], l2=_RELEVANCE_L2)
+    figures = {
+        "relevance_auc": round(auc(held_out, y), 3),
+        "relevance_ece": round(calibration_error(sigmoid(held_out), y, weight), 3),
+    }
+    return fit_weights(x, y, weight, l2=_RELEVANCE_L2).astype(np.float32), figures
+
+
+def fit_weights(inputs: FloatArray, keeps: Values, weight: Values, *, l2: float = _L2) -> Values:
     """Return the penalised logistic regression by Newton's method, penalised on scaled features."""
     scale = inputs.std(axis=0) + 1e-6
     scale[0] = 1.0
     x = inputs / scale  # (n, F)
-    penalty = np.full(x.shape[1], _L2)
+    penalty = np.full(x.shape[1], l2)
     penalty[0] = 1e-6
     at = np.zeros(x.shape[1])
     for _ in range(12):
@@ -220,12 +260,6 @@ def auc(scores: Values, kept: Values) -> float:
     good = kept > 0
     count = int(good.sum())
     return float((ranks[good].sum() - count * (count + 1) / 2) / (count * (len(kept) - count)))
-
-
-def sigmoid(x: Values) -> Values:
-    """Return σ(x)."""
-    halved: Values = 0.5 * (1.0 + np.tanh(0.5 * x))
-    return halved
 
 
 def _directions_without(material: Material, of_names: Folds, fold: int) -> Directions:

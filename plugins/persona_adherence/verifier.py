@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_adherence.features import Vectors, features, texts_of
+from persona_adherence.features import Vectors, features, relevance_features, texts_of
 from persona_adherence.replies import take_apart
 from persona_adherence.scorer import Scorer, load_scorer
 from persona_adherence.wishes import parse
@@ -21,11 +21,12 @@ _BLANK = "…"  # what stands for a text without words, which no encoder reads
 class AdherenceVerifier:
     """Judges whether replies respect aversions, tastes, diets, budgets and facts about a person.
 
-    P(kept) = σ(w·x). The features x compare the reply's clauses with what the instruction says is
-    wanted and unwanted: by cosine beyond the request's own, by shared words, by what a clause
+    P(kept) = 1 − σ(v·z) (1 − σ(w·x)): it is broken where it bears on the request (z) and the reply
+    goes against it (x). The features x compare the reply's clauses with what the instruction says
+    is wanted and unwanted: by cosine beyond the request's own, by shared words, by what a clause
     denies ("without nuts"), by numbers against a limit, and along directions that a kernel ridge
     regression learned for the wanted and unwanted things (`Directions`), which know that a salmon
-    is seafood and a beer hall not quiet. Both are fitted to examples written for it over some
+    is seafood and a beer hall not quiet. All are fitted to examples written for it over some
     hundred domains. The task is that of PrefEval (Zhao et al. 2025, arXiv:2502.09597): generic
     answers to a request break the preference of the person who asks.
 
@@ -90,9 +91,10 @@ class AdherenceVerifier:
     def _judge(self, wish: str, request: str, texts: Sequence[str], vectors: Vectors) -> FloatArray:
         scorer = self._scorer
         read = features(wish, request, texts, vectors=vectors, directions=scorer.directions)
-        log_odds = np.clip(scorer.log_odds(read), -20.0, 20.0)
-        kept: FloatArray = (1.0 / (1.0 + np.exp(-log_odds))).astype(np.float32)
-        return kept
+        if request == _BLANK:
+            return scorer.kept(read, 1.0)
+        bears = scorer.relevant(relevance_features(wish, request, vectors=vectors))
+        return scorer.kept(read, bears)
 
     def _check(self, fingerprint: str) -> None:
         expected = self._scorer.fingerprint

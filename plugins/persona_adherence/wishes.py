@@ -30,6 +30,7 @@ _TAIL = re.compile(
     r"(?:[\s,]|\b(?:and|or|that|which|who|is|are|i|please|either|at all|with|as|the|a|if)\b)+$",
     re.IGNORECASE,
 )
+_WHY_FIRST = re.compile(rf"^\W*(?:{any_of('why')})\b[^,;.]*,\s*(?=\S)", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 _QUOTES = " ,'\"()-–—"
 
@@ -59,6 +60,7 @@ def parse(instruction: str) -> tuple[Span, ...]:
         >>> [(span.text, span.sign) for span in parse("I avoid shows that aren't funny.")]
         [('funny', 1)]
     """
+    instruction = _WHY_FIRST.sub("", instruction)
     found: list[Span] = []
     idle: list[Span] = []
     state, at = _State(), 0

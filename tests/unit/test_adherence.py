@@ -179,18 +179,34 @@ def hashed_verifier() -> tuple[AdherenceVerifier, LanguageTools]:
     weights = np.zeros(len(FEATURES))
     weights[FEATURES.index("unwanted_words")] = -3.0
     weights[FEATURES.index("unwanted_denied_words")] = 3.0
-    return AdherenceVerifier(scorer=Scorer(tools.fingerprint, no_directions(), weights)), tools
+    bears = np.zeros(3 + 384, np.float32)
+    bears[1] = 40.0  # cosine to the request
+    bears[0] = -10.0
+    return AdherenceVerifier(
+        scorer=Scorer(tools.fingerprint, no_directions(), weights, bears)
+    ), tools
 
 
 def test_probabilities_and_reasons():
     verifier, tools = hashed_verifier()
     wishes = [Instruction("1", "I avoid peanuts.", SAID), Instruction("2", "?", SAID)]
-    turn = [{"role": "user", "content": "A snack?"}]
-    found = verifier.verify(turn, wishes, ["Peanuts.", "No peanuts.", "Figs."], tools=tools)
+    found = verifier.verify([], wishes, ["Peanuts.", "No peanuts.", "Figs."], tools=tools)
     np.testing.assert_allclose(found.probability[0], sigmoid(np.array([-3, 3, 0])), atol=1e-5)
     assert np.isnan(found.probability[1]).all()
     assert "nearest to the unwanted 'peanuts'" in found.reasons[0][0]
     assert found.reasons[1] == ("", "", "")
+
+
+def test_what_does_not_bear_on_the_request_is_kept():
+    verifier, tools = hashed_verifier()
+    wish = Instruction("1", "I avoid peanuts.", SAID)
+
+    def kept(request: str) -> float:
+        turn = [{"role": "user", "content": request}]
+        return verifier.verify(turn, [wish], ["Peanuts."], tools=tools).probability[0, 0]
+
+    assert kept("What do I avoid?") < 0.1
+    assert kept("Who won the match?") > 0.9
 
 
 def test_shipped_weights_have_the_signs_that_they_should():
