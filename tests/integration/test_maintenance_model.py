@@ -40,6 +40,7 @@ def test_the_same_merges(engine, first, second):
         ("I live in Paris", "I moved to Berlin"),
         ("Emojis are fine", "never use emojis"),
         ("At most 100 words", "Under 50 words"),
+        ("I live in Madrid", "I live in Rome now"),
         ("I'm vegan", "I eat meat again"),
         ("window seat", "aisle seat"),
         ("Use bullet points", "Forget what I said about bullet points"),

@@ -24,7 +24,7 @@ class Pair:
     group: str
 
 
-_ROW_REPEATS = 6  # their groups are small, and vary most
+_ROW_REPEATS = 5  # their groups are small, and vary most
 _OPENINGS = (
     "Please {}",
     "From now on, {}",
@@ -99,7 +99,7 @@ _WHENS = (
 
 
 def draw_pairs(
-    statements: Sequence[Statement], rng: np.random.Generator, *, rounds: int = 2
+    statements: Sequence[Statement], rng: np.random.Generator, *, rounds: int = 3
 ) -> list[Pair]:
     """Return labelled pairs: within groups, across groups, and with conditions.
 
@@ -137,7 +137,8 @@ def _within(members: Sequence[Statement], rng: np.random.Generator, rounds: int)
                 by_label[relation(before, after)].append((before, after))
     pairs: list[Pair] = []
     for label, found in enumerate(by_label):
-        wanted = min(len(found), rounds * (14 if label < 2 else 7))
+        wanted = rounds * (14 if label < 2 else 7)
+        wanted = min(len(found), max(wanted, len(members) // 2))
         for i in rng.permutation(len(found))[:wanted]:
             before, after = found[i]
             pairs.append(_dress(before, after, relation(before, after), rng))

@@ -10,7 +10,7 @@ import numpy as np
 
 from persona_engine.instructions.relations.features import pair_features
 from persona_engine.instructions.relations.network import FILE, load_network
-from persona_engine.instructions.relations.text import Reading, read
+from persona_engine.instructions.relations.text import FLAGS, Reading, read, words_of
 from persona_engine.interfaces import Embed
 from persona_engine.types import FloatArray, Instruction
 
@@ -68,7 +68,25 @@ def relate(
     p = network.probabilities(pair_features(near, fresh), topics[1:], topics[0], conditions)
     same, update = np.zeros((2, len(existing)), np.float32)
     same[chosen], update[chosen] = p[:, 0], p[:, 1]
+    for i in chosen:
+        if _renames(readings[i], fresh):
+            same[i], update[i] = 0.0, 1.0
     return Relations(same, update, cosine)
+
+
+def _renames(old: Reading, new: Reading) -> bool:
+    """Return whether one name is put for another where there is one value at a time.
+
+    "I live in Madrid", then "I live in Rome now": beyond doubt, whatever the names.
+    """
+    single = FLAGS.index("one_at_a_time")
+    if not (old.flags[single] and new.flags[single]) or old.denies != new.denies:
+        return False
+    if old.condition or new.condition or not old.names or not new.names:
+        return False
+    before, after = words_of(old.topic), words_of(new.topic)
+    swapped = len(before) == len(after) >= 3 and before[:-1] == after[:-1]
+    return swapped and before[-1] in old.names and after[-1] in new.names and before != after
 
 
 def _candidates(cosine: FloatArray, readings: Sequence[Reading], new: Reading) -> list[int]:

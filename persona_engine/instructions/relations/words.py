@@ -29,7 +29,8 @@ LIMITS = _set(
 )
 FILLERS = _set(
     "a an the to of please always kindly just do does be is are am was were and would want "
-    "wants like could can should will that this it its it's i i'm i'd i'll i've me my mine we our us "
+    "wants like could can should will that this it its it's i "
+    "i'm i'd i'll i've me my mine we our us "
     "you your "
     "yours answer answers reply replies respond response responses write writing from now on any "
     "some so when whenever if for in at with by as every each all have has had get got make made "
