@@ -11,6 +11,7 @@ from persona_engine.types import Evidence, FloatArray, Posterior, Score
 # Where rewards are not linear in what is known of a user, other pairs become a little steeper.
 _MAY_TURN = 1.02
 
+
 def shapes_and_types(subject: RewardModelSubject) -> None:
     """Return float32 of the shapes that the interface names, and count the comparisons."""
     remedy = "return the shapes and dtypes that persona_engine.interfaces.RewardModel documents"
