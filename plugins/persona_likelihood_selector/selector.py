@@ -32,7 +32,8 @@ _LONGEST_REQUEST = 1200
 class LikelihoodSelector:
     """Takes an instruction when the language model finds that it has to do with the request.
 
-    z = a·(ℓ(x | w) − ℓ(x | ∅))/|x| + b·(ℓ(yes | w, x) − ℓ(no | w, x) − ℓ(yes | w, ∅) + ℓ(no | w, ∅)) + c
+    z = a·(ℓ(x | w) − ℓ(x | ∅))/|x|
+        + b·(ℓ(yes | w, x) − ℓ(no | w, x) − ℓ(yes | w, ∅) + ℓ(no | w, ∅)) + c
 
     and p = σ(z): x is the request, w the instruction, ∅ nothing in particular. The first term is
     how much likelier the request becomes by the instruction (pointwise mutual information, as in

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from everyday_texts import INSTRUCTIONS, many, reply, request
 from report import Figure, arguments, finish, say
 
 from persona_engine import PersonaEngine, Question
@@ -27,47 +28,9 @@ from persona_engine.config import EngineConfig
 from persona_engine.interfaces import Encoder
 from persona_engine.onboarding import question_bank
 from persona_engine.types import Instruction
+from persona_engine.user import User
 from persona_engine.weights import resolve
 
-INSTRUCTIONS = (
-    "Answer in British English.",
-    "Never use bullet points.",
-    "I am vegetarian.",
-    "Give temperatures in Celsius.",
-    "Call me Sam.",
-    "Explain technical words when you use them.",
-    "When I ask for code, write Python.",
-    "Do not use emoji.",
-    "Keep recipes under thirty minutes.",
-    "I live in Leeds.",
-    "Prices in pounds, please.",
-    "Tell me when you are not sure.",
-    "For travel, I prefer trains to planes.",
-    "I have a nut allergy.",
-    "Put the answer in the first sentence.",
-    "Use metric units.",
-    "When I write in French, answer in French.",
-    "Never suggest alcohol.",
-    "I teach eight-year-olds.",
-    "Mention the source of numbers.",
-)
-SUBJECTS = ("my garden", "a first marathon", "the office move", "an old bicycle", "my thesis")
-TASKS = (
-    "What should I think of first when I plan {0}, and what can wait until {1} weeks later?",
-    "Could you explain in simple words how to get started with {0} if I have {1} hours a week?",
-    "I have {1} days and little money: what would you do about {0}, and in which order?",
-)
-SENTENCES = (
-    "Start with the part of {0} that you can finish within {1} days.",
-    "Write down what it costs, and keep {1} percent in reserve for what you did not foresee.",
-    "Ask somebody who has done it before, because {0} is easier to judge from outside.",
-    "Then do a little every day rather than everything on one weekend.",
-    "If it goes wrong, go back one step and try the simpler way.",
-)
-MATTERS = (
-    *("cooking", "flights", "taxes", "gardening", "running", "hotels", "homework", "music"),
-    *("letters", "software"),
-)
 HEAVY = ("torch", "transformers", "faiss", "sqlalchemy")
 
 
@@ -100,16 +63,6 @@ def in_turns(
     return _median(medians[0]), _median(medians[1])
 
 
-def request(number: int) -> str:
-    """Return an everyday request that no other number gives."""
-    return TASKS[number % 3].format(SUBJECTS[number % 5], number)
-
-
-def reply(number: int) -> str:
-    """Return a reply of some 60 words that no other number gives."""
-    return " ".join(SENTENCES).format(SUBJECTS[number % 5], number)
-
-
 def populate(database: Path, users: int) -> None:
     """Add other users, each with an instruction, to a tenant that exists."""
     names = [f"user-{number:06d}" for number in range(users)]
@@ -130,6 +83,21 @@ def populate(database: Path, users: int) -> None:
         )
 
 
+def beside_encoding(
+    engine: PersonaEngine, user: User, *, rounds: int, calls: int
+) -> tuple[Cost, Cost]:
+    """Return what `User.personalize` costs, and the sentence encoder on the same request."""
+    encoder = engine.plugins.create(
+        "encoder", "sentence", weights=resolve(engine.config.sentence_encoder)
+    )
+    return in_turns(
+        lambda number: user.personalize([{"role": "user", "content": request(number)}]),
+        lambda number: encoder.encode([()], [request(number)]),
+        rounds=rounds,
+        calls=calls,
+    )
+
+
 def personalize(engine: PersonaEngine, *, users: int, rounds: int, calls: int) -> dict[str, Figure]:
     """Measure `User.personalize` against the sentence encoder on the same request."""
     user = engine.user("measured")
@@ -138,15 +106,7 @@ def personalize(engine: PersonaEngine, *, users: int, rounds: int, calls: int) -
     populate(Path(engine.config.database.removeprefix("sqlite:///")), users)
     known = len(user.instructions())
     say(f"personalize: {len(engine.store.tenant('default').users()):,} users, {known} instructions")
-    encoder = engine.plugins.create(
-        "encoder", "sentence", weights=resolve(engine.config.sentence_encoder)
-    )
-    whole, part = in_turns(
-        lambda number: user.personalize([{"role": "user", "content": request(number)}]),
-        lambda number: encoder.encode([()], [request(number)]),
-        rounds=rounds,
-        calls=calls,
-    )
+    whole, part = beside_encoding(engine, user, rounds=rounds, calls=calls)
     return {
         "personalize_over_encoding": Figure(
             whole.cpu / part.cpu, "ratio of CPU time", 1.3, f"{1e3 * part.cpu:.2f} ms"
@@ -166,15 +126,7 @@ def select_among_many(
     for number in range(instructions):
         style = INSTRUCTIONS[number % len(INSTRUCTIONS)]
         rows.add_instruction(Instruction(f"many-{number}", many(style, number), now))
-    encoder = engine.plugins.create(
-        "encoder", "sentence", weights=resolve(engine.config.sentence_encoder)
-    )
-    whole, part = in_turns(
-        lambda number: user.personalize([{"role": "user", "content": request(number)}]),
-        lambda number: encoder.encode([()], [request(number)]),
-        rounds=rounds,
-        calls=calls,
-    )
+    whole, part = beside_encoding(engine, user, rounds=rounds, calls=calls)
     return {
         "select_among_many_over_encoding": Figure(
             whole.cpu / part.cpu, "ratio of CPU time", 1.5, f"{1e3 * part.cpu:.2f} ms"
@@ -182,13 +134,6 @@ def select_among_many(
         "select_among_many_ms": Figure(1e3 * whole.cpu, "CPU ms"),
         "select_among_many_instructions": Figure(len(user.instructions()), "instructions"),
     }
-
-
-def many(style: str, number: int) -> str:
-    """Return one of many instructions: a style by itself, or for one matter only."""
-    matter = MATTERS[number // len(INSTRUCTIONS) % len(MATTERS)]
-    plain = number < len(INSTRUCTIONS)
-    return style if plain else f"If I ask about {matter}: {style[0].lower()}{style[1:]}"
 
 
 def learn_from_new_texts(engine: PersonaEngine, *, rounds: int, calls: int) -> dict[str, Figure]:
