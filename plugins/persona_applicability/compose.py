@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from persona_applicability import phrases
-from persona_applicability.material import Material, Service, Slot
-from persona_applicability.phrasebook import Line, Phrasebook
+from persona_applicability.kinship import is_kin, is_related
+from persona_applicability.material import Material, Service
+from persona_applicability.phrasebook import Phrasebook
 
 ANY = -1.0
 """Label of an instruction that may or may not apply: it counts for nothing."""
+UNLIKELY = -2.0
+"""Label of one that matters less than another: it counts a little, as not applying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,10 @@ class Example:
     Args:
         turns: The user's turns, the request last.
         profile: Texts of the instructions.
-        labels: 1 applies, 0 does not, `ANY` counts for nothing.
+        labels: 1 applies, 0 does not, `ANY` counts for nothing, `UNLIKELY` a little.
         sort: What it is an example of.
         domain: What it is about; domains are held out together.
+        stated: Sorts of slot that the last turn names.
     """
 
     turns: tuple[str, ...]
@@ -32,6 +35,7 @@ class Example:
     labels: tuple[float, ...]
     sort: str
     domain: str
+    stated: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class _Draft:
     """An example in the making."""
 
     profile: dict[str, float] = field(default_factory=dict)
+    stated: dict[int, str] = field(default_factory=dict)
+    active: dict[int, set[str]] = field(default_factory=dict)
 
     def add(self, text: str, label: float) -> None:
         self.profile.setdefault(text, label)
@@ -70,14 +76,15 @@ class Composer:
         service = self._services[rng.integers(len(self._services))]
         stated = self._stated(service, rng)
         turns = self._book.request(service, stated, rng)
-        draft = _Draft()
+        draft = _Draft(stated=stated, active={at: {value} for at, value in stated.items()})
         sort = "absent"
         if rng.random() < 0.88:
             sort = "stated" if stated else "plain"
-            self._fill(draft, service, stated, rng)
+            self._fill(draft, service, rng)
         self._distract(draft, {service.label, *service.also}, rng)
         self._add_general(draft, rng)
-        return _shuffled(draft, turns, sort, service.label, rng)
+        example = _shuffled(draft, turns, sort, service.label, rng)
+        return replace(example, stated=frozenset(service.slots[at].sort for at in stated))
 
     def _stated(self, service: Service, rng: np.random.Generator) -> dict[int, str]:
         count = min(int(rng.choice(4, p=(0.3, 0.45, 0.2, 0.05))), len(service.slots))
@@ -88,55 +95,48 @@ class Composer:
             slots[0] = places[0]
         return {at: self._book.value(service, at, rng) for at in slots}
 
-    def _fill(
-        self, draft: _Draft, service: Service, stated: dict[int, str], rng: np.random.Generator
-    ) -> None:
+    def _fill(self, draft: _Draft, service: Service, rng: np.random.Generator) -> None:
         """Add wishes about the service, and what follows from them."""
-        active: dict[int, set[str]] = {at: {value} for at, value in stated.items()}
         count = 1 + int(rng.binomial(min(3, len(service.slots) - 1), 0.45))
         for at in rng.permutation(len(service.slots))[:count].tolist():
             for _ in range(2 if rng.random() < 0.04 else 1):
-                line = self._book.wish(service, at, rng, like=stated.get(at))
-                applies = at not in stated
+                line = self._book.wish(service, at, rng, like=draft.stated.get(at))
+                applies = at not in draft.stated
                 draft.add(line.text, float(applies))
                 if applies:
-                    active.setdefault(at, set()).add(line.value)
+                    draft.active.setdefault(at, set()).add(line.value)
         for first, second in service.chains:
             if rng.random() < 0.5:
-                self._add_chain(draft, service, (first, second), stated, active, rng)
+                self._add_chain(draft, service, (first, second), rng)
         if rng.random() < 0.15:
-            self._add_also(draft, service, stated, rng)
+            self._add_also(draft, service, rng)
 
     def _add_chain(
         self,
         draft: _Draft,
         service: Service,
         slots: tuple[int, int],
-        stated: dict[int, str],
-        active: dict[int, set[str]],
         rng: np.random.Generator,
     ) -> None:
         first, second = slots
-        held = sorted(active.get(first, set()))
+        held = sorted(draft.active.get(first, set()))
         if held and rng.random() < 0.8:
             value = held[rng.integers(len(held))]
         else:
             value = self._book.value(service, first, rng)
         line = self._book.chain(service, slots, value, rng)
-        applies = value in active.get(first, set()) and second not in stated
+        applies = value in draft.active.get(first, set()) and second not in draft.stated
         draft.add(line.text, float(applies))
         if applies:
-            active.setdefault(second, set()).add(line.value)
+            draft.active.setdefault(second, set()).add(line.value)
 
-    def _add_also(
-        self, draft: _Draft, service: Service, stated: dict[int, str], rng: np.random.Generator
-    ) -> None:
+    def _add_also(self, draft: _Draft, service: Service, rng: np.random.Generator) -> None:
         others = [self._known[name] for name in service.also if name in self._known]
         if not others:
             return
         other = others[rng.integers(len(others))]
         draft.add(self._book.also(service, other, rng).text, 1.0)
-        placed = any(service.slots[at].sort == "place" for at in stated)
+        placed = any(service.slots[at].sort == "place" for at in draft.stated)
         for at in rng.permutation(len(other.slots))[: 1 + int(rng.random() < 0.4)].tolist():
             label = 0.0 if placed and other.slots[at].sort == "place" else 1.0
             draft.add(self._book.wish(other, at, rng).text, label)
@@ -147,7 +147,7 @@ class Composer:
         while len(draft.profile) < aim:
             if rng.random() < 0.06:
                 taste = self._tastes[rng.integers(len(self._tastes))]
-                draft.add(self._book.taste(taste, rng), ANY if _kin(near, taste.topic) else 0.0)
+                draft.add(self._book.taste(taste, rng), ANY if is_kin(near, taste.topic) else 0.0)
                 continue
             other = self._services[rng.integers(len(self._services))]
             if other.label not in near:
@@ -181,11 +181,12 @@ class Composer:
         for _ in range(int(rng.integers(3, 40))):
             other = self._tastes[rng.integers(len(self._tastes))]
             if other is not taste:
-                label = ANY if _related(other.topic, taste.topic) else 0.0
+                label = ANY if is_related(other.topic, taste.topic) else 0.0
+                label = UNLIKELY if other.topic == taste.topic else label
                 draft.add(self._book.taste(other, rng), label)
         for _ in range(int(rng.integers(0, 3))):
             service = self._services[rng.integers(len(self._services))]
-            if not _kin({service.label}, taste.topic):
+            if not is_kin({service.label}, taste.topic):
                 self._add_other(draft, service, set(), rng)
         self._add_general(draft, rng)
         request = taste.requests[rng.integers(len(taste.requests))]
@@ -220,71 +221,6 @@ class Composer:
         return _shuffled(draft, (request,), "nothing", "other", rng)
 
 
-_KIN: dict[str, tuple[str, ...]] = {
-    "eating while abroad": ("Restaurants", "Bars", "Attractions"),
-    "diet at home": ("Restaurants", "Recipes", "Groceries", "Wine", "Bars", "Gifts"),
-    "days out on a trip": ("Attractions", "Concerts", "Cruises", "Hotels", "Campsites"),
-    "where to stay": ("Hotels", "HolidayFlats", "Campsites", "Apartments", "Attractions"),
-    "getting around": ("Flights", "Trains", "Buses", "Taxis", "CarHire", "Cruises", "Attractions"),
-    "films and series": ("Movies", "Streaming", "Concerts"),
-    "reading and music": ("Books", "Music", "Podcasts", "Concerts", "Gifts"),
-    "games and play": ("Games", "Phones", "Laptops", "Gifts"),
-    "fashion": ("Clothes", "Shoes", "Gifts", "Photographers"),
-    "beauty and care": ("Salon", "Spas", "Pharmacies", "Doctor"),
-    "fitness": ("Gyms", "Spas", "Doctor", "Courses"),
-    "pets": ("Vets", "PetFood"),
-    "cars and bikes": ("CarHire", "Mechanics", "Insurance", "Taxis"),
-    "ways of learning": ("Courses", "Tutors", "Books"),
-    "working life": ("Jobs", "Meetings", "Courses"),
-    "gadgets and software": ("Phones", "Laptops", "Repairs"),
-    "house and garden": ("Furniture", "Gardeners", "Cleaners", "Flowers", "Apartments", "Repairs"),
-    "health": ("Doctor", "Pharmacies", "Dentist", "Gyms", "Spas", "Vets", "Bars", "Recipes"),
-    "watching and doing sports": ("Gyms", "Concerts", "News"),
-    "money": ("Banks", "Insurance"),
-    "children": ("Babysitters", "Gifts", "Tutors", "Games"),
-    "celebrations and gifts": ("Gifts", "Flowers", "Photographers", "Bars", "Restaurants", "Wine"),
-    "hobbies and crafts": ("Courses", "Photographers", "Games", "Concerts"),
-    "people and getting on": ("Lawyers", "Meetings", "Reminders"),
-    "shopping and the planet": ("Clothes", "Shoes", "Groceries", "Gifts", "Furniture", "Laptops"),
-    "beliefs and language": ("News", "Books", "Meetings", "Concerts", "Movies", "Photographers"),
-    "programming and office work": ("Laptops",),
-    "growing and nature": ("Gardeners", "Flowers", "Attractions", "Campsites"),
-}
-_NEAR_TOPICS = (
-    {"eating while abroad", "diet at home", "health", "celebrations and gifts"},
-    {
-        "days out on a trip",
-        "where to stay",
-        "getting around",
-        "cars and bikes",
-        "growing and nature",
-    },
-    {"eating while abroad", "days out on a trip", "where to stay"},
-    {"fitness", "watching and doing sports", "health", "hobbies and crafts", "days out on a trip"},
-    {"house and garden", "growing and nature", "shopping and the planet"},
-    {"fashion", "beauty and care", "shopping and the planet", "celebrations and gifts"},
-    {"films and series", "games and play", "reading and music", "beliefs and language"},
-    {"ways of learning", "hobbies and crafts", "working life", "programming and office work"},
-    {"gadgets and software", "programming and office work", "shopping and the planet", "children"},
-    {"children", "games and play", "celebrations and gifts", "people and getting on"},
-    {"money", "shopping and the planet", "cars and bikes", "celebrations and gifts"},
-    {"getting around", "money", "working life", "beliefs and language", "days out on a trip"},
-)
-
-
-def closely_related(one: str, other: str) -> bool:
-    """Return whether two domains are so near that a wish about one may matter to the other."""
-    return _related(one, other) or _kin({one}, other) or _kin({other}, one)
-
-
-def _kin(services: set[str], topic: str) -> bool:
-    return bool(services & set(_KIN.get(topic, ())))
-
-
-def _related(one: str, other: str) -> bool:
-    return one == other or any(one in group and other in group for group in _NEAR_TOPICS)
-
-
 def _shuffled(
     draft: _Draft, turns: Sequence[str], sort: str, domain: str, rng: np.random.Generator
 ) -> Example:
@@ -297,6 +233,3 @@ def _shuffled(
         sort,
         domain,
     )
-
-
-__all__ = ["ANY", "Composer", "Example", "Line", "Slot"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,11 +14,25 @@ from persona_applicability.space import Weights
 from persona_engine.types import FloatArray
 
 _NEIGHBOURS = 10
-COLUMN = {"whole": 0, "condition": 1, "before": 4, "general": 22, "named": 37}
+_HUB = 0.7  # how much being near to every request takes off (Conneau et al. 2018, CSLS)
+COLUMN = {
+    "whole": 0,
+    "condition": 1,
+    "before": 5,
+    "conditional": 26,
+    "general": 32,
+    "taste": 33,
+    "named": 48,
+}
+TASTE_COLUMNS = (6, 10, 12, 13)
 """Where columns of `instruction_features` stand that reasons are told by."""
 _PLACE = re.compile(
-    r"\b(?:in|near|around|to|from|at|is|be)\s+(?:the\s+)?(?:city\s+of\s+)?[A-Z][\w.]+"
+    r"\b(?:in|near|around|within|visit\w*|exploring)\s+(?:the\s+)?(?:city\s+of\s+)?[A-Z][\w.]+"
 )
+_FROM = re.compile(r"\b(?:to|from|at|with|by|see)\s+(?:the\s+)?[A-Z][\w.]+")
+_CITY = re.compile(r"\b(?:city|town|area|location|located|neighbou?rhood|region|place is)\b", re.I)
+_END = re.compile(r"\b(?:in|near|around) [a-z]{4,}(?:,? [a-z]+)?\W*$")
+_WITH = re.compile(r"\b(?:serves?|with|offers?|named|called|specifically|kind|type)\b", re.I)
 _TIME = re.compile(
     r"\b(?:\d{1,2}(?::\d\d)?\s*(?:am|pm|o['’ ]?clock)|\d{1,2}:\d\d|noon|tonight|morning|evening)\b",
     re.I,
@@ -29,7 +44,7 @@ _PRICE = re.compile(
 )
 _NUMBER = re.compile(r"\b(?:\d+|one|two|three|four|five|six)\b", re.I)
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w'&.]+(?:\s+(?:[A-Z&][\w'&.]*|of|the|vs))*")
-_SURFACE = (_PLACE, _TIME, _PRICE, _NUMBER, _NAME)
+_SURFACE = (_PLACE, _FROM, _CITY, _END, _WITH, _TIME, _PRICE, _NUMBER, _NAME)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,21 +54,27 @@ class Talk:
     Args:
         request: Embedding of the last user turn, ``(E,)``.
         earlier: Embeddings of the user turns before it, ``(C, E)``; C may be 0.
-        text: All of the user's turns.
+        turns: The user's turns, the last one last.
     """
 
     request: FloatArray
     earlier: FloatArray
-    text: str
+    turns: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        """All of the user's turns."""
+        return "\n".join(self.turns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spans:
-    """Embeddings of ``I`` instructions: whole, condition and rest, each ``(I, E)``."""
+    """Embeddings of ``I`` instructions: whole, condition, rest and its value, each ``(I, E)``."""
 
     whole: FloatArray
     condition: FloatArray
     main: FloatArray
+    value: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,84 +82,104 @@ class Described:
     """What is known of ``I`` instructions before anything is asked; rows can be kept and stacked.
 
     Args:
-        rows: Projected whole, condition and rest, each ``(I, K)``; then how near the whole is to
-            typical requests, how general, and of which sort of slot, ``(I, 3 K + 2 + S)``.
-        width: ``K``.
+        rows: Whole, condition, rest and value, each ``(I, K)``; whole and condition by topic, each
+            ``(I, T)``; then how near the whole is to typical requests, how general, how much a
+            taste, and of which sort of slot, by the rest and by the value, ``(I, 3 + 2 S)``.
+        widths: ``K`` and ``T``.
     """
 
     rows: FloatArray
-    width: int
+    widths: tuple[int, int]
 
-    def vectors(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return projected whole, condition and rest, each ``(I, K)``."""
-        k = self.width
-        return self.rows[:, :k], self.rows[:, k : 2 * k], self.rows[:, 2 * k : 3 * k]
+    def vectors(self) -> list[FloatArray]:
+        """Return whole, condition, rest and value, each ``(I, K)``."""
+        k = self.widths[0]
+        return [self.rows[:, at * k : (at + 1) * k] for at in range(4)]
 
-    def heads(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return hubness ``(I,)``, generality ``(I,)`` and sort of slot ``(I, S)``."""
-        at = 3 * self.width
-        return self.rows[:, at], self.rows[:, at + 1], self.rows[:, at + 2 :]
+    def topics(self) -> list[FloatArray]:
+        """Return whole and condition by topic, each ``(I, T)``."""
+        start, width = 4 * self.widths[0], self.widths[1]
+        return [self.rows[:, start + at * width : start + (at + 1) * width] for at in range(2)]
+
+    def heads(self) -> FloatArray:
+        """Return hubness, generality, tastefulness and sorts of slot, ``(I, 3 + 2 S)``."""
+        return self.rows[:, 4 * self.widths[0] + 2 * self.widths[1] :]
 
 
-def describe(spans: Spans, weights: Weights) -> Described:
+def describe(parsed: Sequence[Parsed], spans: Spans, weights: Weights) -> Described:
     """Return what instructions are like; no row depends on another."""
-    vectors = [weights.instructions(each) for each in (spans.whole, spans.condition, spans.main)]
+    parts = (spans.whole, spans.condition, spans.main, spans.value)
+    vectors = [weights.instructions(each) for each in parts]
+    topics = [weights.instructions(each, "topic") for each in parts[:2]]
     nearest = np.sort(vectors[0] @ weights.arrays["bank"].T, axis=1)[:, -_NEIGHBOURS:]
-    heads = [nearest.mean(axis=1), weights.head("general", spans.whole)]
-    sort = weights.head("sort", spans.main)
-    rows = np.concatenate([*vectors, np.stack(heads, axis=1), sort], axis=1)
-    return Described(rows.astype(np.float32), vectors[0].shape[1])
+    kinds = [weights.head(name, spans.whole) for name in ("general", "taste")]
+    heads = np.stack([nearest.mean(axis=1), *kinds], axis=1)
+    wishes = stating(spans.main, [each.main for each in parsed])
+    sorts = [weights.head("sort", wishes), weights.head("value", spans.value)]
+    rows = np.concatenate([*vectors, *topics, heads, *sorts], axis=1)
+    return Described(rows.astype(np.float32), (vectors[0].shape[1], topics[0].shape[1]))
 
 
 def instruction_features(
     talk: Talk, parsed: Sequence[Parsed], described: Described, weights: Weights
 ) -> FloatArray:
     """Return ``(I, F)``: what the first pass sees."""
-    whole, condition, main = described.vectors()
-    hubness, general, sort = described.heads()
+    whole, condition, main, value = described.vectors()
+    heads = described.heads()
+    hubness, kinds = heads[:, :1], heads[:, 1:3]
     now = weights.requests(talk.request[None])[0]
-    near = np.stack([whole @ now, condition @ now, main @ now], axis=1)  # (I, 3)
-    before = _before(talk, whole, condition, weights)
-    topic = np.maximum(near[:, 1], before[:, 1])
+    near = np.stack([each @ now for each in (whole, condition, main, value)], axis=1)  # (I, 4)
+    before = _before(talk, (whole, condition), weights, "space")
+    net = near[:, :1] - _HUB * hubness
+    topical = _topical(talk, described, weights)
+    topic = topical.max(axis=1)
     columns = [
         near,
         before,
-        (near[:, 0] - 0.5 * hubness)[:, None],
-        hubness[:, None],
-        _among(near[:, 0]),
+        topical,
+        net,
+        hubness,
+        _among(net[:, 0]),
+        _among(np.maximum(near[:, 1], before[:, 1])),
         _among(topic),
         _smoothed(topic, condition)[:, None],
+        _smoothed(np.maximum(near[:, 1], before[:, 1]), condition)[:, None],
         _words(talk.text, parsed),
         _flags(parsed),
-        general[:, None],
-        _slots(talk, sort, weights),
+        kinds,
+        _slots(talk, heads[:, 3:], weights),
         np.full((len(parsed), 1), np.log1p(len(parsed))),
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def support(parsed: Sequence[Parsed], described: Described) -> FloatArray:
-    """Return ``(2, I, I)``: how far what ``i`` asks for is the condition of ``j``, at ``[:, i, j]``.
+    """Return ``(3, I, I)``: at ``[:, i, j]``, how far what ``i`` asks for is ``j``'s condition.
 
-    First by shared words, then by nearness of embeddings; zero where ``j`` has no condition.
+    By shared words, by nearness of ``i``'s wish, and by nearness of its value; zero where ``j`` has
+    no condition.
     """
     has = np.array([bool(each.condition) for each in parsed])
-    words = _shared([each.main_words for each in parsed], [each.condition_words for each in parsed])
-    _, condition, main = described.vectors()
-    near = np.clip(main @ condition.T, 0.0, 1.0)
-    both = np.stack([words, near]) * has[None, None, :]
+    words = _shared([each.value_words for each in parsed], [each.deciding_words for each in parsed])
+    _, condition, main, value = described.vectors()
+    near = [np.clip(each @ condition.T, 0.0, 1.0) for each in (main, value)]
+    both = np.stack([words, *near]) * has[None, None, :]
     both[:, np.arange(len(parsed)), np.arange(len(parsed))] = 0.0
-    return both.astype(np.float32)
+    found: FloatArray = both.astype(np.float32)
+    return found
 
 
 def chain_features(
     probability: FloatArray, links: FloatArray, parsed: Sequence[Parsed]
 ) -> FloatArray:
-    """Return ``(I, 8)``: what the second pass sees besides: whether another one leads here.
+    """Return ``(I, 14)``: what the second pass sees besides: whether another one leads here.
+
+    Of those that add something to look at, then of the others: for each sort of link the strongest,
+    and the strongest times its probability. Then how probable the best link by words is, of each.
 
     Args:
         probability: That each instruction applies, as known so far, ``(I,)``.
-        links: From `support`, ``(2, I, I)``.
+        links: From `support`, ``(3, I, I)``.
         parsed: The instructions' parts.
     """
     also = np.array([each.also for each in parsed])
@@ -146,17 +187,28 @@ def chain_features(
     for leads in (also, ~also):
         for link in links:
             allowed = link * leads[:, None]
-            best = allowed.max(axis=0)
-            columns += [best, (allowed * probability[:, None]).max(axis=0)]
+            columns += [allowed.max(axis=0), (allowed * probability[:, None]).max(axis=0)]
+        allowed = links.max(axis=0) * leads[:, None]
+        columns.append(probability[allowed.argmax(axis=0)] * (allowed.max(axis=0) > 0))
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _before(talk: Talk, whole: FloatArray, condition: FloatArray, weights: Weights) -> FloatArray:
+def _topical(talk: Talk, described: Described, weights: Weights) -> FloatArray:
+    """Return ``(I, 4)``: nearness by topic, now and before."""
+    whole, condition = described.topics()
+    now = weights.requests(talk.request[None], "topic")[0]
+    before = _before(talk, (whole, condition), weights, "topic")
+    return np.concatenate([np.stack([whole @ now, condition @ now], axis=1), before], axis=1)
+
+
+def _before(
+    talk: Talk, parts: tuple[FloatArray, FloatArray], weights: Weights, space: str
+) -> FloatArray:
     """Return ``(I, 2)``: nearness to the nearest of the earlier turns; zero without any."""
     if not len(talk.earlier):
-        return np.zeros((len(whole), 2), np.float32)
-    turns = weights.requests(talk.earlier)  # (C, K)
-    return np.stack([(whole @ turns.T).max(axis=1), (condition @ turns.T).max(axis=1)], axis=1)
+        return np.zeros((len(parts[0]), 2), np.float32)
+    turns = weights.requests(talk.earlier, space)  # (C, K)
+    return np.stack([(each @ turns.T).max(axis=1) for each in parts], axis=1)
 
 
 def _among(values: FloatArray) -> FloatArray:
@@ -168,22 +220,26 @@ def _among(values: FloatArray) -> FloatArray:
 def _smoothed(values: FloatArray, keys: FloatArray) -> FloatArray:
     """Return the mean of each one's value and those with much the same condition, ``(I,)``."""
     kernel = np.exp(8.0 * (np.clip(keys @ keys.T, -1.0, 1.0) - 1.0))  # (I, I)
-    return (kernel @ values) / kernel.sum(axis=1)
+    mean: FloatArray = (kernel @ values) / kernel.sum(axis=1)
+    return mean
 
 
 def _words(text: str, parsed: Sequence[Parsed]) -> FloatArray:
-    """Return ``(I, 4)``: shares of the condition's and the rest's words said, and whether any."""
+    """Return ``(I, 6)``: shares of an instruction's words that were said, and how many."""
     said = stems(text)
     rows = []
     for each in parsed:
         condition = len(each.condition_words & said)
         main = len(each.main_words & said)
+        deciding = len(each.deciding_words & said)
         rows.append(
             (
                 condition / max(len(each.condition_words), 1),
                 main / max(len(each.main_words), 1),
                 min(condition, 2),
                 min(main, 2),
+                len(each.value_words & said) / max(len(each.value_words), 1),
+                deciding / max(len(each.deciding_words), 1),
             )
         )
     return np.array(rows, np.float32)
@@ -207,15 +263,23 @@ def _flags(parsed: Sequence[Parsed]) -> FloatArray:
     )
 
 
-def _slots(talk: Talk, sort: FloatArray, weights: Weights) -> FloatArray:
-    """Return ``(I, 3 S + 5)``: sorts of slot wished for, stated, both; and marks of the request."""
-    turns = np.concatenate([talk.request[None], talk.earlier])
-    stated = weights.head("stated", turns).max(axis=0)  # (S,)
-    surface = np.array([bool(each.search(talk.text)) for each in _SURFACE], np.float32)
-    count = len(sort)
-    return np.concatenate(
-        [sort, np.tile(stated, (count, 1)), sort * stated, np.tile(surface, (count, 1))], axis=1
-    )
+def stating(embeddings: FloatArray, turns: Sequence[str]) -> FloatArray:
+    """Return ``(n, E + 9)``: what tells which sorts of slot turns, or wishes, name."""
+    rows = [_surface(turn) for turn in turns]
+    return np.concatenate([embeddings, np.array(rows, np.float32)], axis=1).astype(np.float32)
+
+
+@lru_cache(maxsize=2048)
+def _surface(text: str) -> tuple[bool, ...]:
+    return tuple(bool(each.search(text)) for each in _SURFACE)
+
+
+def _slots(talk: Talk, sorts: FloatArray, weights: Weights) -> FloatArray:
+    """Return ``(I, 5 S)``: sorts of slot wished for, both wished for and stated, and stated."""
+    said = np.concatenate([talk.earlier, talk.request[None]])
+    stated = weights.head("stated", stating(said, talk.turns)).max(axis=0)  # (S,)
+    both = sorts * np.tile(stated, 2)
+    return np.concatenate([sorts, both, np.tile(stated, (len(sorts), 1))], axis=1)
 
 
 def _shared(said: Sequence[frozenset[str]], asked: Sequence[frozenset[str]]) -> FloatArray:
@@ -224,7 +288,8 @@ def _shared(said: Sequence[frozenset[str]], asked: Sequence[frozenset[str]]) -> 
     if not vocabulary:
         return np.zeros((len(said), len(asked)), np.float32)
     left, right = (_bags(each, vocabulary) for each in (said, asked))
-    return (left @ right.T) / np.maximum(right.sum(axis=1), 1.0)
+    shares: FloatArray = (left @ right.T) / np.maximum(right.sum(axis=1), 1.0)
+    return shares
 
 
 def _bags(words: Sequence[frozenset[str]], vocabulary: dict[str, int]) -> FloatArray:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_applicability.features import (
+    COLUMN,
+    TASTE_COLUMNS,
     Described,
     Talk,
     chain_features,
@@ -19,6 +21,8 @@ from persona_applicability.space import Weights, sigmoid
 from persona_engine.types import FloatArray
 
 _ROUNDS = 3
+# Either way of judging is made for its sort: between them there is little ground.
+_STEEP, _LEAN = 3.0, 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +32,7 @@ class Judgement:
     Args:
         probability: That each applies, ``(I,)``.
         features: What the first pass saw, ``(I, F)``.
-        chain: What the second saw besides, ``(I, 8)``.
+        chain: What the second saw besides, ``(I, 14)``.
     """
 
     probability: FloatArray
@@ -52,10 +56,16 @@ def judge(
         chain = chain_features(probability, links, parsed)
         both = np.concatenate([features, chain], axis=1)
         probability = sigmoid(weights.score("second", both))
-    return Judgement(probability, features, chain)
+    return Judgement(with_tastes(probability, features, weights), features, chain)
 
 
-def best_set(probability: FloatArray, *, threshold: float) -> FloatArray:
-    """Return which instructions to use, ``(I,)`` of bool."""
-    chosen: FloatArray = probability >= threshold
-    return chosen
+def with_tastes(probability: FloatArray, features: FloatArray, weights: Weights) -> FloatArray:
+    """Return the probabilities, where an instruction is a lasting taste by the scorer of tastes.
+
+    What a taste has to do with a request is told by nearness alone: it has no slot or condition.
+    """
+    held = np.clip(features[:, COLUMN["taste"]], 1e-6, 1.0 - 1e-6)
+    taste = sigmoid(_STEEP * np.log(held / (1.0 - held)) + _LEAN)
+    taste = taste * (1.0 - features[:, COLUMN["conditional"]])
+    near = sigmoid(weights.score("taste", features[:, TASTE_COLUMNS]))
+    return (taste * near + (1.0 - taste) * probability).astype(np.float32)

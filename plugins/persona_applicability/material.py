@@ -19,6 +19,9 @@ _DEFAULTS: Mapping[str, Mapping[str, list[str]]] = {
             *("Bergen", "Pittsburgh", "Lyon", "New Orleans", "Kyoto", "Santa Fe", "Leeds", "Porto"),
             *("Salt Lake City", "Nairobi", "Ghent", "Corte Madera", "Boulder", "Austin, Texas"),
             *("Zagreb", "Melbourne", "Oak Park", "San Marcos", "Cork", "Tampa", "NYC", "LA"),
+            *("Springfield", "Mumbai", "Galway", "Fort Worth", "Half Moon Bay", "Dunedin", "Malmo"),
+            *("Saint Louis", "Cape Town", "Palo Verde", "Walnut Grove", "Reno", "Vancouver, BC"),
+            *("Long Beach", "Osaka", "Phoenix", "Bath", "Mountain Home", "Santa Barbara", "Delhi"),
         ],
         "s": [
             *(
@@ -31,7 +34,10 @@ _DEFAULTS: Mapping[str, Mapping[str, list[str]]] = {
             ),
             *("and the city should be {v}", "somewhere in {v}", "we'll be in {v}"),
         ],
-        "i": ["I'd like it to be in {v}", "{v} is the city I want", "look in {v}", "I stay in {v}"],
+        "i": [
+            *("I'd like it to be in {v}", "{v} is the city I want", "look in {v}", "I stay in {v}"),
+            *("I go to {v}", "I prefer {v}", "I'm after ones in {v}", "{v} is where I want it"),
+        ],
     },
     "name": {
         "s": ["at {v}", "from {v}", "called {v}", "{v} if possible", "see if you can get {v}"],
@@ -74,6 +80,7 @@ class Service:
     """Something that people ask an assistant to find."""
 
     label: str
+    aliases: tuple[str, ...]
     things: tuple[str, ...]
     asks: tuple[str, ...]
     slots: tuple[Slot, ...]
@@ -109,6 +116,7 @@ class Material:
     tasks: tuple[Task, ...]
     general: tuple[str, ...]
     other: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 def read_material(folder: Path = EXAMPLES) -> Material:
@@ -118,7 +126,12 @@ def read_material(folder: Path = EXAMPLES) -> Material:
     general = _toml(folder / "general.toml")
     tasks = tuple(Task(tuple(each["wishes"]), tuple(each["yes"])) for each in general["task"])
     return Material(
-        tuple(services), tuple(tastes), tasks, tuple(general["always"]), tuple(general["other"])
+        tuple(services),
+        tuple(tastes),
+        tasks,
+        tuple(general["always"]),
+        tuple(general["other"]),
+        tuple(_toml(folder / "places.toml")["places"]),
     )
 
 
@@ -131,6 +144,7 @@ def _service(row: Mapping[str, Any]) -> Service:
     place = {name: at for at, slot in reversed(list(enumerate(slots))) for name in slot.names}
     return Service(
         row["label"],
+        (row["label"], *row.get("alias", ())),
         tuple(row["thing"]),
         tuple(row["ask"]),
         slots,

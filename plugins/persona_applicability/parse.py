@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 _LEADS = r"(?:[Ii]f|[Ww]hen|[Ww]henever|[Ii]n case|[Oo]nce|[Ee]ach time|[Ee]very time)"
+_LEAD = re.compile(rf"^\s*{_LEADS}\b\s*")
 # A comma inside a place ("Paris, France,") ends no condition.
 _LEADING = re.compile(
     rf"^\s*{_LEADS}\s+(.+?(?:,\s[A-Z][\w. ]{{1,20}}(?=,))?)(?:,\s*(?:then\s+)?|\s+then\s+)(.+)$",
@@ -30,22 +33,21 @@ _ASKING = re.compile(
 _VALUED = re.compile(r"\b(?:is|are|as|of|equals|named|called)\b\s+\S|[\"'“‘][^\"'”’]+[\"'”’]", re.I)
 _ALSO = re.compile(r"\b(?:also|as well|besides|in addition|along with)\b", re.I)
 _PERSON = re.compile(r"\s*(?:i|i['’]\w+|my|we|we['’]\w+|our)\b", re.I)
+_MIDDLE = re.compile(
+    rf"^\s*((?:[Mm]y|[Tt]he)\s.+?),?\s+{_LEADS}\s+(.+?),?\s+((?:is|are|would be)\s+.+)$", re.S
+)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _CAMEL = re.compile(r"(?<=[a-z]{3})(?=[A-Z])")
 _ENDINGS = ("ings", "ing", "ies", "ers", "er", "ed", "es", "s", "e", "y")
-# Words that an instruction or a request is built with, whatever it is about.
-_PLAIN = frozenset(
-    "a about after all also always am an and any anything are around as ask asking at be been best "
-    "but by can check choose could do does don't down each especially every favorite favourite find "
-    "first for from get give go going good got had has have help her hey him his how i i'd i'll i'm "
-    "i've if in indicate into is it it's its just keep kind know let like listed look looking make "
-    "makes making may me mean mind more most must my name need never no not of off oh ok on one "
-    "only option or other our out over own pick please prefer preferably preference preferred "
-    "prefers preferring really request requested requesting right search searching see select "
-    "serve set should show so some someone something somewhere sort specific specifically specify "
-    "state sure take than thanks that that's the their them then there they thing things this those "
-    "through time to too top try type up us use usually want wanna was we we're well were what "
-    "what's when whenever where which who why will wish with would you you're your yours".split()
+_WORDS = tomllib.loads((Path(__file__).parent / "data" / "words.toml").read_text("utf-8"))
+_PLAIN, _SLOT_WORDS = (frozenset(_WORDS[name].split()) for name in ("plain", "slots"))
+_QUOTED = re.compile(r"[\"“‘](.{2,60}?)[\"”’]|(?<!\w)'(.{2,60}?)'(?!\w)")
+_NAMED = re.compile(
+    r"(?<=[\w,] )(?!I\b|I['’])[A-Z0-9][\w'’&.:/-]*"
+    r"(?:,?\s+(?:[A-Z0-9&][\w'’&.:/-]*|of|the|vs|de|la))*"
+)
+_TELLING = re.compile(
+    r"^.*\b(?:is|are|be|as|named|called|want|take|choose|some|for|in|an?)\s+(.+)$", re.S
 )
 
 
@@ -56,6 +58,9 @@ class Parsed:
     Args:
         condition: What has to be asked for or be so, without the words of asking; empty for none.
         main: What is wanted then; the whole text without a condition.
+        value: The words of it that name what is wanted.
+        value_words: Stems of these.
+        deciding_words: Stems of the condition that tell which value it asks for.
         condition_words: Stems of the condition that carry meaning.
         main_words: The same of the rest.
         asks: Whether the condition is that something is asked for.
@@ -66,6 +71,9 @@ class Parsed:
 
     condition: str
     main: str
+    value: str
+    value_words: frozenset[str]
+    deciding_words: frozenset[str]
     condition_words: frozenset[str]
     main_words: frozenset[str]
     asks: bool
@@ -86,12 +94,18 @@ def parse(text: str, scope: str = "") -> Parsed:
         'flights'
     """
     condition, main = _split(_CAMEL.sub(" ", text.strip()))
-    condition = "; ".join(each for each in (scope.strip(), condition) if each)
+    where = _LEAD.sub("", scope)
+    condition = "; ".join(each for each in (where.strip(), condition) if each)
     asks = bool(_ASKING.search(condition))
     topic = _bare(condition)
+    value = _value(main)
+    deciding = stems(_value(topic)) - _SLOT_WORDS if topic else frozenset()
     return Parsed(
         condition=topic,
         main=main,
+        value=value,
+        value_words=stems(value) or stems(main),
+        deciding_words=deciding or stems(topic) - _SLOT_WORDS or stems(topic),
         condition_words=stems(topic),
         main_words=stems(main),
         asks=asks,
@@ -118,10 +132,25 @@ def _split(text: str) -> tuple[str, str]:
         found = pattern.match(text)
         if found:
             return found.group(1), found.group(2)
+    found = _MIDDLE.match(text)
+    if found:
+        return found.group(2), f"{found.group(1)} {found.group(3)}"
     found = _TRAILING.match(text)
     if found:
         return found.group(2), found.group(1)
     return "", text
+
+
+def _value(text: str) -> str:
+    """Return the words that name what is wanted: quoted, or a name, or what follows "is"."""
+    quoted = _QUOTED.search(text)
+    if quoted:
+        return next(each for each in quoted.groups() if each)
+    names = _NAMED.findall(text)
+    if names:
+        return str(names[-1]).strip(" .,")
+    told = _TELLING.match(text)
+    return (told.group(1) if told else text).strip(" .,;:!")
 
 
 def _bare(condition: str) -> str:
@@ -131,7 +160,7 @@ def _bare(condition: str) -> str:
 
 
 def _stem(word: str) -> str:
-    word = word.split("'")[0].split("’")[0]
+    word = re.split("['’]", word, maxsplit=1)[0]
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]

@@ -5,6 +5,7 @@ The pool is finite so that every sentence is encoded once, however many examples
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,10 @@ from persona_applicability import phrases
 from persona_applicability.material import Material, Service, Slot, Taste
 
 _VALUES = 4
-_WAYS = 3
+_WAYS = 2
 _PLAIN_REQUESTS = 10
-_STATED_WAYS = 3
-_TASTE_WAYS = 3
+_STATED_WAYS = 1
+_TASTE_WAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,17 @@ class Phrasebook:
 
     Args:
         material: What was written by hand.
-        rng: Decides on values and templates.
+        seed: Decides on values and templates, of each key by itself, so that adding to the material
+            changes no other sentence.
         held_out: Whether to use the templates that training never sees.
     """
 
-    def __init__(
-        self, material: Material, rng: np.random.Generator, *, held_out: bool = False
-    ) -> None:
-        self._rng = rng
+    def __init__(self, material: Material, seed: int, *, held_out: bool = False) -> None:
+        self._seed = seed
         self._held_out = held_out
         self._general = material.general[::4] if held_out else material.general
         self._values = {
-            (each.label, at): _some(slot.values, _VALUES, rng)
+            (each.label, at): _some(slot.values, _VALUES, self._random(("values", each.label, at)))
             for each in material.services
             for at, slot in enumerate(each.slots)
         }
@@ -53,7 +53,7 @@ class Phrasebook:
 
     def value(self, service: Service, at: int, rng: np.random.Generator) -> str:
         """Return one of the slot's values."""
-        return _one(self._values[service.label, at], rng)
+        return str(_one(self._values[service.label, at], rng))
 
     def wish(
         self, service: Service, at: int, rng: np.random.Generator, *, like: str | None = None
@@ -62,8 +62,8 @@ class Phrasebook:
         value = like if like and rng.random() < 0.125 else self.value(service, at, rng)
         slot = service.slots[at]
 
-        def say() -> str:
-            return self._say(phrases.WISHES, service, n=slot.names, v=value, slot=slot)
+        def say(own: np.random.Generator) -> str:
+            return self._say(own, phrases.WISHES, service, n=slot.names, v=value, slot=slot)
 
         return Line(self._pooled(("wish", service.label, at, value), _WAYS, say, rng), value)
 
@@ -76,20 +76,27 @@ class Phrasebook:
         named = rng.random() < 0.25
         templates = phrases.SERVICE_CHAINS if named else phrases.CHAINS
 
-        def say() -> str:
+        def say(own: np.random.Generator) -> str:
             return self._say(
-                templates, service, n=first.names, v=value, m=second.names, w=follows, slot=first
+                own,
+                templates,
+                service,
+                n=first.names,
+                v=value,
+                m=second.names,
+                w=follows,
+                slot=first,
             )
 
         key = ("chain", service.label, slots, value, follows, named)
-        return Line(self._pooled(key, 2, say, rng), follows)
+        return Line(self._pooled(key, 1, say, rng), follows)
 
     def also(self, service: Service, other: Service, rng: np.random.Generator) -> Line:
         """Return a wish to look at another service besides."""
 
-        def say() -> str:
-            named = _one([other.label, other.label, other.things[0]], self._rng)
-            return self._say(phrases.ALSO, service, M=[_spaced(named, self._rng)])
+        def say(own: np.random.Generator) -> str:
+            named = _one([other.label, other.label, other.things[0]], own)
+            return self._say(own, phrases.ALSO, service, M=[_spaced(named, own)])
 
         key = ("also", service.label, other.label)
         return Line(self._pooled(key, _WAYS, say, rng), other.label)
@@ -99,8 +106,8 @@ class Phrasebook:
     ) -> tuple[str, ...]:
         """Return the user's turns: one, or two of which the last answers a question."""
 
-        def say() -> tuple[str, ...]:
-            return self._request(service, stated)
+        def say(own: np.random.Generator) -> tuple[str, ...]:
+            return self._request(own, service, stated)
 
         key = ("request", service.label, tuple(sorted(stated.items())))
         ways = _STATED_WAYS if stated else _PLAIN_REQUESTS
@@ -110,8 +117,8 @@ class Phrasebook:
         """Return a taste in words."""
         templates = {"-": phrases.AVERSE, "+": phrases.FOND, "=": phrases.PLAIN}[taste.sign]
 
-        def say() -> str:
-            chosen = _one(self._templates(templates), self._rng)
+        def say(own: np.random.Generator) -> str:
+            chosen = _one(self._templates(templates), own)
             return _capital(chosen.format(x=taste.what, y=taste.why))
 
         key = ("taste", taste.topic, taste.what)
@@ -119,13 +126,14 @@ class Phrasebook:
 
     def general(self, rng: np.random.Generator) -> str:
         """Return a wish that holds whatever is asked."""
-        return _one(self._general, rng)
+        return str(_one(self._general, rng))
 
     def _templates(self, templates: tuple[str, ...]) -> tuple[str, ...]:
         return phrases.halves(templates, self._held_out) or templates
 
     def _say(
         self,
+        rng: np.random.Generator,
         templates: tuple[str, ...],
         service: Service,
         *,
@@ -134,26 +142,34 @@ class Phrasebook:
         w: str = "",
         **choices: Sequence[str],
     ) -> str:
-        rng = self._rng
         words = {name: _one(list(some), rng) for name, some in choices.items()}
         if slot is not None:
             words["i"] = _one(list(slot.wished), rng).format(v=v)
             words["s"] = _one(list(slot.stated), rng).format(v=v)
         text = _one(self._templates(templates), rng).format(
-            L=_spaced(service.label, rng), T=_one(list(service.things), rng), v=v, w=w, **words
+            L=_spaced(_one(service.aliases, rng), rng),
+            T=_one(list(service.things), rng),
+            v=v,
+            w=w,
+            **words,
         )
         return _capital(text)
 
-    def _request(self, service: Service, stated: dict[int, str]) -> tuple[str, ...]:
-        rng = self._rng
+    def _request(
+        self, rng: np.random.Generator, service: Service, stated: dict[int, str]
+    ) -> tuple[str, ...]:
         thing = _one(list(service.things), rng)
-        if rng.random() < 0.5:
+        kinds = [at for at in stated if service.slots[at].sort == "category"]
+        if kinds and rng.random() < 0.4:  # "a Greek restaurant" rather than "a restaurant, Greek"
+            thing = f"{stated[kinds[0]]} {_bare(service.things[0])}"
+            plain = _one(self._templates(phrases.REQUESTS), rng).format(T=thing, t=thing)
+            stated = {at: value for at, value in stated.items() if at != kinds[0]}
+        elif rng.random() < 0.5:
             plain = _one(list(service.asks), rng)
         else:
-            bare = thing.removeprefix("a ").removeprefix("an ").removeprefix("the ")
-            plain = _one(self._templates(phrases.REQUESTS), rng).format(T=thing, t=bare)
+            plain = _one(self._templates(phrases.REQUESTS), rng).format(T=thing, t=_bare(thing))
         said = [
-            _one(list(service.slots[at].stated), rng).format(v=self._cased(value))
+            _one(list(service.slots[at].stated), rng).format(v=_cased(value, rng))
             for at, value in stated.items()
         ]
         if rng.random() < 0.35:
@@ -166,15 +182,16 @@ class Phrasebook:
         template = _one(self._templates(phrases.STATED), rng)
         return (template.format(r=plain.rstrip(".?!"), s=", ".join(said)),)
 
-    def _cased(self, value: str) -> str:
-        return value.casefold() if self._rng.random() < 0.15 else value
-
     def _pooled(self, key: tuple[Any, ...], ways: int, say: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401
         pool = self._pool.setdefault(key, [])
-        if len(pool) < ways:
-            pool.append(say())
-            return pool[-1]
-        return _one(pool, rng)
+        at = int(rng.integers(ways))
+        while len(pool) <= at:
+            pool.append(say(self._random((*key, len(pool)))))
+        return pool[at]
+
+    def _random(self, key: tuple[Any, ...]) -> np.random.Generator:
+        digest = hashlib.sha256(repr((self._seed, self._held_out, key)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
 def _some(values: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
@@ -187,6 +204,14 @@ def _one(values: Sequence[Any], rng: np.random.Generator) -> Any:  # noqa: ANN40
 
 def _spaced(label: str, rng: np.random.Generator) -> str:
     return label if rng.random() < 0.7 else label.lower()
+
+
+def _bare(thing: str) -> str:
+    return thing.removeprefix("a ").removeprefix("an ").removeprefix("the ")
+
+
+def _cased(value: str, rng: np.random.Generator) -> str:
+    return value.casefold() if rng.random() < 0.15 else value
 
 
 def _capital(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Ways of saying things. {L} service, {T} a thing of it, {n} slot, {v} value, {i} a wish's words."""
+"""Ways of saying things: {L} service, {T} thing, {n} slot, {v} value, {i} and {s} words for it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,18 @@ WISHES = (
     "{T}: {v}, please.",
     "My favourite {n} when I want {T} is {v}.",
     "If I need {T}, it's {v} for me.",
+    "Request {v} for {L}.",
+    "Request {v} {L}.",
+    "Go for {v} when looking for {L}.",
+    "Name {v} as my {n} when I request {L}.",
+    "I prefer {v} if I ask for {T}.",
+    "I would like {T} {s}.",
+    "When I request {L}, {i}.",
+    "My top choice of {n} when I ask for {L} is {v}.",
+    "If I'm after {T}, my usual {n} is {v}.",
+    "{L}: the {n} should be {v}.",
+    "When it comes to {T}, {i}.",
+    "If I ask for {L}, {i}.",
 )
 # The first slot decides the second.
 CHAINS = (
@@ -51,6 +63,10 @@ CHAINS = (
     "When searching for {v}, the {m} should be {w}.",
     "For {v}, take {w}.",
     "If it's {v}, see whether the {m} can be {w}.",
+    "If you want {v}, the {m} is {w}.",
+    "Look for {w} if you're looking for {v}.",
+    "Choose {w} as the {m} if {v} is wanted.",
+    "{w} is the {m} to search for when it is {v}.",
 )
 # The same, with the service named.
 SERVICE_CHAINS = (

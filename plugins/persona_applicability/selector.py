@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona_applicability.features import Described, Spans, Talk, describe
-from persona_applicability.judge import Judgement, best_set, judge
+from persona_applicability.judge import Judgement, judge
 from persona_applicability.memory import Memory
 from persona_applicability.parse import Parsed, parse
 from persona_applicability.reasons import reasons
@@ -56,8 +57,8 @@ class ApplicabilitySelector:
         self,
         *,
         fingerprint: str | None = None,
-        threshold: float = 0.4,
-        must_threshold: float = 0.3,
+        threshold: float = 0.35,
+        must_threshold: float = 0.25,
         weights: Weights | None = None,
     ) -> None:
         for setting, value in (("threshold", threshold), ("must_threshold", must_threshold)):
@@ -91,10 +92,12 @@ class ApplicabilitySelector:
 
         Raises:
             InvalidInputError: The shapes disagree, or a value is not finite.
-            FingerprintMismatchError: The embeddings are of another width than the weights.
+            FingerprintMismatchError: The embeddings are of another encoder than the weights.
         """
         if not instructions:
             return ()
+        if tools.fingerprint != self._weights.fingerprint:
+            raise _mismatch(tools.fingerprint, self._weights.fingerprint)
         self._check(len(instructions), request, embeddings)
         parsed = [parse(each.text, each.scope) for each in instructions]
         talk = self._talk(conversation, request, tools)
@@ -105,14 +108,14 @@ class ApplicabilitySelector:
             self._must_threshold,
             self._threshold,
         )
-        used = best_set(judgement.probability, threshold=least)
+        used = judgement.probability >= least
         return _sorted(instructions, parsed, judgement, used)
 
     def _talk(self, conversation: Conversation, request: FloatArray, tools: LanguageTools) -> Talk:
         turns = [_said(each["content"]) for each in conversation if each["role"] == "user"]
         earlier = [each for each in turns[:-1] if each]
         vectors = tools.embed(earlier) if earlier else np.zeros((0, len(request)), np.float32)
-        return Talk(request, vectors, "\n".join(turns))
+        return Talk(request, vectors, [*earlier, *turns[-1:]])
 
     def _described(
         self,
@@ -127,7 +130,7 @@ class ApplicabilitySelector:
             return self._describe([parsed[at] for at in rows], embeddings[list(rows)], tools).rows
 
         texts = [f"{each.scope}\n{each.text}" for each in instructions]
-        return Described(self._memory.rows(texts, find), self._weights.width)
+        return Described(self._memory.rows(texts, find), self._weights.widths)
 
     def _describe(
         self, parsed: Sequence[Parsed], embeddings: FloatArray, tools: LanguageTools
@@ -135,14 +138,15 @@ class ApplicabilitySelector:
         """An instruction without a condition is all one."""
         condition, main = embeddings.copy(), embeddings.copy()
         split = [at for at, each in enumerate(parsed) if each.condition]
-        if split:
-            texts = [parsed[at].condition for at in split] + [parsed[at].main for at in split]
-            vectors = tools.embed(texts)
-            condition[split], main[split] = vectors[: len(split)], vectors[len(split) :]
-        return describe(Spans(embeddings, condition, main), self._weights)
+        texts = [parsed[at].condition for at in split] + [parsed[at].main for at in split]
+        vectors = tools.embed([*texts, *(each.value for each in parsed)])
+        parts = len(split)
+        condition[split], main[split] = vectors[:parts], vectors[parts : 2 * parts]
+        spans = Spans(embeddings, condition, main, vectors[2 * parts :])
+        return describe(parsed, spans, self._weights)
 
     def _check(self, count: int, request: FloatArray, embeddings: FloatArray) -> None:
-        width = len(self._weights.arrays["mean_request"])
+        width = len(self._weights.arrays["space_request"])
         if embeddings.ndim != 2 or len(embeddings) != count or request.shape != embeddings[0].shape:
             raise InvalidInputError(
                 f"request is {request.shape} and embeddings are {embeddings.shape}, expected "
@@ -162,7 +166,7 @@ def _sorted(
     instructions: Sequence[Instruction],
     parsed: Sequence[Parsed],
     judgement: Judgement,
-    used: FloatArray,
+    used: NDArray[np.bool_],
 ) -> tuple[SelectedInstruction, ...]:
     why = reasons(parsed, judgement, used)
     p = judgement.probability.astype(float).tolist()

@@ -25,27 +25,31 @@ class Weights:
 
     Args:
         fingerprint: The sentence encoder of all vectors.
-        arrays: ``mean_request`` and ``mean_instruction`` ``(E,)``; ``projection`` ``(E, K)``;
-            ``bank`` ``(B, K)`` of typical requests; heads ``general`` ``(E+1,)``, ``sort``
-            ``(E+1, S)``, ``stated`` ``(E+1, S)``; of each pass ``p``: ``p_shift``, ``p_scale``
-            ``(F,)``, ``p_in`` ``(M, F+1, H)``, ``p_out`` ``(M, H+1)``, ``p_platt`` ``(2,)``.
+        arrays: Two spaces, ``space`` ``(E, K)``, near the identity, and ``topic`` ``(E, T)``, which
+            tells domains apart, each with the means of requests and instructions that it takes
+            off first, ``…_request`` and ``…_instruction`` ``(E,)``; ``bank`` ``(B, K)`` of
+            requests;
+            heads ``general`` and ``taste`` ``(E+1,)``, ``value`` ``(E+1, S)``, ``sort`` and
+            ``stated`` ``(E+10, S)``; of each pass ``p``: ``p_shift``, ``p_scale`` ``(F,)``,
+            ``p_in`` ``(M, F+1, H)``, ``p_out`` ``(M, H+1)``, ``p_line`` ``(M, F)``,
+            ``p_platt`` ``(2,)``.
     """
 
     fingerprint: str
-    arrays: Mapping[str, FloatArray]
+    arrays: dict[str, FloatArray]
 
     @property
-    def width(self) -> int:
-        """Of the space in which requests and instructions compare, ``K``."""
-        return int(self.arrays["projection"].shape[1])
+    def widths(self) -> tuple[int, int]:
+        """Of the two spaces in which requests and instructions compare, ``K`` and ``T``."""
+        return self.arrays["space"].shape[1], self.arrays["topic"].shape[1]
 
-    def requests(self, embeddings: FloatArray) -> FloatArray:
+    def requests(self, embeddings: FloatArray, space: str = "space") -> FloatArray:
         """Return requests ``(n, K)`` of embeddings ``(n, E)``, unit length."""
-        return unit((embeddings - self.arrays["mean_request"]) @ self.arrays["projection"])
+        return unit((embeddings - self.arrays[f"{space}_request"]) @ self.arrays[space])
 
-    def instructions(self, embeddings: FloatArray) -> FloatArray:
+    def instructions(self, embeddings: FloatArray, space: str = "space") -> FloatArray:
         """Return instructions ``(n, K)`` of embeddings ``(n, E)``, unit length."""
-        return unit((embeddings - self.arrays["mean_instruction"]) @ self.arrays["projection"])
+        return unit((embeddings - self.arrays[f"{space}_instruction"]) @ self.arrays[space])
 
     def head(self, name: str, embeddings: FloatArray) -> FloatArray:
         """Return the probabilities that a linear head gives ``(n, E)`` embeddings."""
@@ -59,6 +63,7 @@ class Weights:
         inner, outer = a[f"{name}_in"], a[f"{name}_out"]
         hidden = np.tanh(x @ inner[:, :-1] + inner[:, -1:])  # (M, n, H)
         logits = (hidden * outer[:, None, :-1]).sum(axis=-1) + outer[:, None, -1]  # (M, n)
+        logits += a[f"{name}_line"] @ x.T
         slope, offset = a[f"{name}_platt"]
         calibrated: FloatArray = (slope * logits.mean(axis=0) + offset).astype(np.float32)
         return calibrated
@@ -103,7 +108,7 @@ def save_weights(weights: Weights, folder: Path, *, about: Mapping[str, Any]) ->
     (folder / "weights.json").write_text(text, encoding="utf-8")
 
 
-def unit(vectors: FloatArray) -> FloatArray:
+def unit(vectors: Values) -> FloatArray:
     """Return rows of length one; rows of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     scaled: FloatArray = (vectors / np.maximum(lengths, 1e-9)).astype(np.float32)

@@ -12,32 +12,74 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persona_applicability.compose import Composer, Example, closely_related
-from persona_applicability.features import (
-    Spans,
-    Talk,
-    chain_features,
-    describe,
-    instruction_features,
-    support,
-)
-from persona_applicability.fit import Network, fit_head, fit_pass, fit_platt, fit_projection
-from persona_applicability.judge import judge
-from persona_applicability.material import SLOT_TYPES, Material, Service, read_material
-from persona_applicability.parse import parse
+from persona_applicability.compose import Composer, Example
+from persona_applicability.learn import calibrated, fit, judged
+from persona_applicability.material import Material, read_material
 from persona_applicability.phrasebook import Phrasebook
-from persona_applicability.space import DATA, Weights, save_weights, sigmoid
+from persona_applicability.space import DATA, Weights, save_weights
+from persona_engine.encoders import sentence_encoder
 from persona_engine.types import FloatArray
 
-Embed = Callable[[Sequence[str]], FloatArray]
-_PAIRS = 6000
-_BANK = 300
+_HELD_OUT = 0.25
+_BINS = 10
+
+
+class OnceEncoded:
+    """Encodes each text once."""
+
+    def __init__(self, weights: Path) -> None:
+        self._encoder = sentence_encoder(weights=weights)
+        self.fingerprint = self._encoder.fingerprint
+        self._known: dict[str, FloatArray] = {}
+
+    def __call__(self, texts: Sequence[str]) -> FloatArray:
+        """Return the embeddings ``(n, E)``."""
+        new = [each for each in dict.fromkeys(texts) if each not in self._known]
+        if new:
+            self._known.update(zip(new, self._encoder.encode([()] * len(new), new), strict=True))
+        return np.stack([self._known[each] for each in texts])
+
+
+def main() -> None:
+    """Train, save and report."""
+    options = _options()
+    material, embed = read_material(), OnceEncoded(options.weights)
+    book = Phrasebook(material, options.seed)
+    everything = frozenset(domains_of(material))
+    known, unknown = split(material, seed=options.seed)
+    say(f"{len(known)} domains to fit, {len(unknown)} held out")
+    held_out = Composer(material, Phrasebook(material, options.seed + 1, held_out=True), unknown)
+    unseen = draw(held_out, options.examples // 5, seed=options.seed + 1)
+    some = draw(Composer(material, book, known), options.examples, seed=options.seed + 2)
+    trial = fit(
+        material, book, known, some, embed, fingerprint=embed.fingerprint, seed=options.seed
+    )
+    report = {"held_out": figures(trial, unseen, embed)}
+    say(json.dumps(report))
+    examples = draw(Composer(material, book, everything), options.examples, seed=options.seed)
+    weights = fit(
+        material,
+        book,
+        everything,
+        examples,
+        embed,
+        fingerprint=embed.fingerprint,
+        seed=options.seed,
+    )
+    # People ask about domains like those fitted and about others: half of the way is taken.
+    slope, offset = calibrated(trial, unseen, embed).tolist()
+    weights.arrays["second_platt"] = np.array([(1 + slope) / 2, offset / 2], np.float32)
+    report["fitted"] = figures(weights, examples[: len(unseen)], embed)
+    if not options.check:
+        about = {"seed": options.seed, "examples": options.examples, **report}
+        save_weights(weights, DATA, about=about)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
 
 
 def domains_of(material: Material) -> list[str]:
@@ -45,201 +87,56 @@ def domains_of(material: Material) -> list[str]:
     return sorted({s.label for s in material.services} | {t.topic for t in material.tastes})
 
 
-def draw(composer: Composer, count: int, rng: np.random.Generator) -> list[Example]:
+def split(material: Material, *, seed: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the domains to fit, and those held out."""
+    order = np.random.default_rng(seed).permutation(domains_of(material)).tolist()
+    count = int(len(order) * _HELD_OUT)
+    return frozenset(order[count:]), frozenset(order[:count])
+
+
+def draw(composer: Composer, count: int, *, seed: int) -> list[Example]:
     """Return examples."""
+    rng = np.random.default_rng(seed)
     return [composer.draw(rng) for _ in range(count)]
 
 
-def prepared(example: Example, embed: Embed) -> tuple[Talk, list[Any], Spans]:
-    """Return what the scorer reads of an example."""
-    parsed = [parse(text) for text in example.profile]
-    turns = embed(example.turns)
-    return (
-        Talk(turns[-1], turns[:-1], "\n".join(example.turns)),
-        parsed,
-        Spans(
-            embed(example.profile),
-            embed([p.condition or t for p, t in zip(parsed, example.profile, strict=True)]),
-            embed([each.main for each in parsed]),
-        ),
-    )
-
-
-def judged(example: Example, embed: Embed, weights: Weights) -> FloatArray:
-    """Return the probability of each instruction of an example."""
-    talk, parsed, spans = prepared(example, embed)
-    return judge(talk, parsed, describe(spans, weights), weights).probability
-
-
-def fit(
-    material: Material,
-    book: Phrasebook,
-    domains: frozenset[str],
-    examples: Sequence[Example],
-    embed: Embed,
-    *,
-    fingerprint: str,
-    seed: int,
-    network: Network = Network(),
-) -> Weights:
-    """Return everything learned from these domains and examples, not yet calibrated."""
-    arrays = _space(material, book, domains, embed, seed=seed)
-    arrays |= _heads(material, book, domains, embed, seed=seed)
-    weights = Weights(fingerprint, arrays)
-    ready = [prepared(each, embed) for each in examples]
-    described = [describe(spans, weights) for _, _, spans in ready]
-    features = [
-        instruction_features(talk, parsed, known, weights)
-        for (talk, parsed, _), known in zip(ready, described, strict=True)
-    ]
-    links = [support(each[1], known) for each, known in zip(ready, described, strict=True)]
-    labels = np.concatenate([each.labels for each in examples])
-    weight = (labels >= 0).astype(np.float32)
-    y = np.clip(labels, 0.0, 1.0)
-    x = np.concatenate(features)
-    _store(arrays, "first", fit_pass(x, y, weight, network=network, seed=seed))
-    ends = np.cumsum([len(each) for each in features])[:-1]
-    p = [sigmoid(weights.score("first", each)) for each in features]
-    for again in range(2):
-        chain = [
-            chain_features(q, link, parsed)
-            for q, link, (_, parsed, _) in zip(p, links, ready, strict=True)
-        ]
-        both = np.concatenate([x, np.concatenate(chain)], axis=1)
-        _store(arrays, "second", fit_pass(both, y, weight, network=network, seed=seed + 1 + again))
-        p = np.split(sigmoid(weights.score("second", both)), ends)
-    return weights
-
-
-def _store(arrays: dict[str, FloatArray], name: str, learned: dict[str, FloatArray]) -> None:
-    arrays.update({f"{name}_{key}": value for key, value in learned.items()})
-
-
-def _space(
-    material: Material, book: Phrasebook, domains: frozenset[str], embed: Embed, *, seed: int
-) -> dict[str, FloatArray]:
-    """Return means, projection and bank."""
-    rng = np.random.default_rng(seed)
-    services = [each for each in material.services if each.label in domains]
-    tastes = [each for each in material.tastes if each.topic in domains]
-    rows = [
-        _service_pair(book, services[rng.integers(len(services))], rng)
-        if rng.random() < 0.5
-        else _taste_pair(book, tastes[rng.integers(len(tastes))], rng)
-        for _ in range(_PAIRS)
-    ]
-    requests, instructions = embed([row[0] for row in rows]), embed([row[1] for row in rows])
-    means = requests.mean(axis=0), instructions.mean(axis=0)
-    topics = [row[2] for row in rows]
-    names = sorted(set(topics))
-    near = np.array([[closely_related(a, b) for b in names] for a in names])
-    at = np.array([names.index(each) for each in topics])
-    subjects = np.array([hash_of(row[3]) for row in rows])
-    # Of one topic, only different tastes are told apart: requests for one service are alike.
-    taste = np.array([row[3] != row[2] for row in rows])
-    alike = near[at][:, at]
-    alike &= ~(taste[:, None] & taste & (at[:, None] == at) & (subjects[:, None] != subjects))
-    projection = fit_projection(
-        requests - means[0], instructions - means[1], alike, steps=400, stay=50.0, seed=seed
-    )
-    known = [each for t in tastes for each in t.requests] + [a for s in services for a in s.asks]
-    bank = embed([known[k] for k in rng.permutation(len(known))[:_BANK].tolist()]) - means[0]
-    bank = bank @ projection
-    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
-    return {
-        "mean_request": means[0],
-        "mean_instruction": means[1],
-        "projection": projection,
-        "bank": bank,
-    }
-
-
-def hash_of(text: str) -> int:
-    """Return a number for a text, the same in every process."""
-    return int.from_bytes(text.encode()[:24].ljust(24), "big") % (2**61 - 1)
-
-
-def _service_pair(
-    book: Phrasebook, service: Service, rng: np.random.Generator
-) -> tuple[str, str, str, str]:
-    request = book.request(service, {}, rng)[0]
-    if rng.random() < 0.4:
-        request = service.asks[rng.integers(len(service.asks))]
-    if rng.random() < 0.3:
-        slots = service.chains[rng.integers(len(service.chains))]
-        text = book.chain(service, slots, book.value(service, slots[0], rng), rng).text
-    else:
-        text = book.wish(service, int(rng.integers(len(service.slots))), rng).text
-    if rng.random() < 0.4:
-        text = parse(text).condition or text
-    return request, text, service.label, service.label
-
-
-def _taste_pair(
-    book: Phrasebook, taste: Any, rng: np.random.Generator
-) -> tuple[str, str, str, str]:  # noqa: ANN401
-    request = taste.requests[rng.integers(len(taste.requests))]
-    return request, book.taste(taste, rng), taste.topic, taste.what
-
-
-def _heads(
-    material: Material, book: Phrasebook, domains: frozenset[str], embed: Embed, *, seed: int
-) -> dict[str, FloatArray]:
-    """Return the linear heads: general or not, sort of slot, what a request states."""
-    rng = np.random.default_rng(seed + 7)
-    services = [each for each in material.services if each.label in domains]
-    mains, sorts, requests, stated, special = [], [], [], [], []
-    for _ in range(3000):
-        service = services[rng.integers(len(services))]
-        first, second = service.chains[rng.integers(len(service.chains))]
-        at = int(rng.integers(len(service.slots)))
-        chained = rng.random() < 0.3
-        line = (
-            book.chain(service, (first, second), book.value(service, first, rng), rng)
-            if chained
-            else book.wish(service, at, rng)
-        )
-        mains.append(parse(line.text).main)
-        sorts.append(_one_hot([service.slots[second if chained else at].sort]))
-        special.append(line.text)
-        some = rng.permutation(len(service.slots))[: int(rng.integers(0, 3))].tolist()
-        turns = book.request(service, {each: book.value(service, each, rng) for each in some}, rng)
-        if len(turns) == 1:
-            requests.append(turns[0])
-            stated.append(_one_hot([service.slots[each].sort for each in some]))
-    special += [book.taste(each, rng) for each in material.tastes if each.topic in domains]
-    general = [*material.general] * 8
-    texts = special + general
-    y = np.array([0.0] * len(special) + [1.0] * len(general))
-    return {
-        "general": fit_head(embed(texts), y, np.ones(len(y)), decay=1e-4, seed=seed),
-        "sort": _multi(embed(mains), np.array(sorts), seed),
-        "stated": _multi(embed(requests), np.array(stated), seed),
-    }
-
-
-def _multi(x: FloatArray, y: FloatArray, seed: int) -> FloatArray:
-    heads = [
-        fit_head(x, y[:, s], np.ones(len(y)), decay=3e-4, seed=seed) for s in range(y.shape[1])
-    ]
-    return np.stack(heads, axis=1)
-
-
-def _one_hot(sorts: Sequence[str]) -> list[float]:
-    return [float(sort in sorts) for sort in SLOT_TYPES]
-
-
-def calibrate(weights: Weights, examples: Sequence[Example], embed: Embed) -> FloatArray:
-    """Return Platt's slope and offset for the second pass, from examples that were not fitted."""
-    logits, labels = [], []
+def figures(
+    weights: Weights, examples: Sequence[Example], embed: OnceEncoded, *, threshold: float = 0.35
+) -> dict[str, Any]:
+    """Return exact match, mean F1 and calibration error, over what is labelled."""
+    exact, f1, pairs = [], [], []
     for each in examples:
-        p = judged(each, embed, weights).astype(np.float64)
-        p = np.clip(p, 1e-6, 1 - 1e-6)
-        logits.append(np.log(p / (1 - p)))
-        labels.append(np.array(each.labels))
-    x, y = np.concatenate(logits), np.concatenate(labels)
-    return fit_platt(x, np.clip(y, 0, 1), (y >= 0).astype(np.float64))
+        labels = np.array(each.labels)
+        found, gold = judged(each, embed, weights)[labels >= 0], labels[labels >= 0] > 0
+        used = found >= threshold
+        either = int(used.sum() + gold.sum())
+        exact.append(bool((used == gold).all()))
+        f1.append(2 * int((used & gold).sum()) / either if either else 1.0)
+        pairs.append((found, gold))
+    p = np.concatenate([each for each, _ in pairs])
+    y = np.concatenate([each for _, each in pairs])
+    bins = np.minimum((p * _BINS).astype(int), _BINS - 1)
+    error = sum(abs(float((p - y)[bins == b].sum())) for b in range(_BINS)) / len(p)
+    return {
+        "exact": round(float(np.mean(exact)), 3),
+        "f1": round(float(np.mean(f1)), 3),
+        "ece": round(error, 3),
+    }
+
+
+def say(message: str) -> None:
+    """Tell how far the run is, on standard error."""
+    sys.stderr.write(message + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of all-minilm-l6-v2")
+    parser.add_argument("--examples", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    raise SystemExit("run as python -m persona_applicability.train")
+    main()

@@ -1,0 +1,123 @@
+"""Learns everything that the scorer knows from composed examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from persona_applicability.compose import UNLIKELY, Example
+from persona_applicability.features import (
+    TASTE_COLUMNS,
+    Spans,
+    Talk,
+    chain_features,
+    describe,
+    instruction_features,
+    support,
+)
+from persona_applicability.fit import Network, fit_pass, fit_platt
+from persona_applicability.judge import judge
+from persona_applicability.learn_heads import learn_heads
+from persona_applicability.learn_spaces import learn_spaces
+from persona_applicability.material import Material
+from persona_applicability.parse import Parsed, parse
+from persona_applicability.phrasebook import Phrasebook
+from persona_applicability.space import Weights, sigmoid
+from persona_engine.interfaces import Embed
+from persona_engine.types import FloatArray
+
+_UNLIKELY_COUNTS = 0.3
+
+
+def prepared(example: Example, embed: Embed) -> tuple[Talk, list[Parsed], Spans]:
+    """Return what the scorer reads of an example."""
+    parsed = [parse(text) for text in example.profile]
+    turns = embed(example.turns)
+    return (
+        Talk(turns[-1], turns[:-1], example.turns),
+        parsed,
+        Spans(
+            embed(example.profile),
+            embed([p.condition or t for p, t in zip(parsed, example.profile, strict=True)]),
+            embed([each.main for each in parsed]),
+            embed([each.value for each in parsed]),
+        ),
+    )
+
+
+def judged(example: Example, embed: Embed, weights: Weights) -> FloatArray:
+    """Return the probability of each instruction of an example."""
+    talk, parsed, spans = prepared(example, embed)
+    return judge(talk, parsed, describe(parsed, spans, weights), weights).probability
+
+
+def fit(
+    material: Material,
+    book: Phrasebook,
+    domains: frozenset[str],
+    examples: Sequence[Example],
+    embed: Embed,
+    *,
+    fingerprint: str,
+    seed: int,
+    network: Network | None = None,
+) -> Weights:
+    """Return everything learned from these domains and examples, not yet calibrated."""
+    network = network or Network()
+    arrays = learn_spaces(material, book, domains, embed, seed=seed)
+    arrays |= learn_heads(material, book, domains, examples, embed, seed=seed)
+    weights = Weights(fingerprint, arrays)
+    ready = [prepared(each, embed) for each in examples]
+    described = [describe(parsed, spans, weights) for _, parsed, spans in ready]
+    features = [
+        instruction_features(talk, parsed, known, weights)
+        for (talk, parsed, _), known in zip(ready, described, strict=True)
+    ]
+    links = [support(each[1], known) for each, known in zip(ready, described, strict=True)]
+    labels = np.concatenate([each.labels for each in examples])
+    weight = np.where(labels >= 0, 1.0, np.where(labels == UNLIKELY, _UNLIKELY_COUNTS, 0.0))
+    y = np.clip(labels, 0.0, 1.0)
+    x = np.concatenate(features)
+    store(arrays, "first", fit_pass(x, y, weight, network=network, seed=seed))
+    ends = np.cumsum([len(each) for each in features])[:-1]
+    p = [sigmoid(weights.score("first", each)) for each in features]
+    for again in range(2):
+        chain = [
+            chain_features(q, link, parsed)
+            for q, link, (_, parsed, _) in zip(p, links, ready, strict=True)
+        ]
+        both = np.concatenate([x, np.concatenate(chain)], axis=1)
+        store(arrays, "second", fit_pass(both, y, weight, network=network, seed=seed + 1 + again))
+        p = np.split(sigmoid(weights.score("second", both)), ends)
+    rows = taste_rows(examples)
+    tastes = x[:, TASTE_COLUMNS][rows]
+    small = replace(network, hidden=8, epochs=4 * network.epochs)
+    store(arrays, "taste", fit_pass(tastes, y[rows], weight[rows], network=small, seed=seed))
+    return weights
+
+
+def taste_rows(examples: Sequence[Example]) -> FloatArray:
+    """Return which instructions of all examples are judged by the scorer of tastes, ``(n,)``."""
+    rows: FloatArray = np.array(
+        [
+            each.sort == "taste" and parse(text).person and not parse(text).condition
+            for each in examples
+            for text in each.profile
+        ]
+    )
+    return rows
+
+
+def store(arrays: dict[str, FloatArray], name: str, learned: dict[str, FloatArray]) -> None:
+    """Put what one pass learned among the arrays, under its name."""
+    arrays.update({f"{name}_{key}": value for key, value in learned.items()})
+
+
+def calibrated(weights: Weights, examples: Sequence[Example], embed: Embed) -> FloatArray:
+    """Return Platt's slope and offset of the second pass on examples that were not fitted."""
+    pairs = [(judged(each, embed, weights), np.array(each.labels)) for each in examples]
+    p = np.clip(np.concatenate([p for p, _ in pairs]).astype(np.float64), 1e-4, 1 - 1e-4)
+    y = np.concatenate([label for _, label in pairs])
+    return fit_platt(np.log(p / (1 - p)), np.clip(y, 0, 1), (y >= 0).astype(np.float64))
