@@ -85,7 +85,7 @@ class EngineConfig(BaseSettings):
     feature_encoder: str = GENERATOR_FEATURES
     reward_model: str = "hierarchical"
     decoder: str = "best_of_n"
-    instruction_selector: str = "embedding_selector"
+    instruction_selector: str = "applicability"
     instruction_verifiers: tuple[str, ...] = ("constraints",)
     instruction_miner: str = "signals"
     principle_inducer: str = "principles"

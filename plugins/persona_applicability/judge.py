@@ -64,7 +64,8 @@ def with_tastes(probability: FloatArray, features: FloatArray, weights: Weights)
 
     What a taste has to do with a request is told by nearness alone: it has no slot or condition.
     """
-    held = np.clip(features[:, COLUMN["taste"]], 1e-6, 1.0 - 1e-6)
+    held = features[:, COLUMN["taste"]] * (1.0 - features[:, COLUMN["general"]])
+    held = np.clip(held, 1e-6, 1.0 - 1e-6)
     taste = sigmoid(_STEEP * np.log(held / (1.0 - held)) + _LEAN)
     taste = taste * (1.0 - features[:, COLUMN["conditional"]])
     near = sigmoid(weights.score("taste", features[:, TASTE_COLUMNS]))

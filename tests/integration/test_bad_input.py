@@ -666,9 +666,7 @@ SETTINGS = [
     ),
     Case(
         "bad plugin setting",
-        lambda w: (
-            w.open(plugin_settings={"embedding_selector": {"threshold": NAN}})._runtime.selector
-        ),
+        lambda w: w.open(plugin_settings={"applicability": {"threshold": NAN}})._runtime.selector,
         ConfigError,
         "threshold is nan",
     ),
@@ -676,7 +674,7 @@ SETTINGS = [
         "selector of another encoder",
         lambda w: (
             w.open(
-                plugin_settings={"embedding_selector": {"fingerprint": "another/space"}}
+                plugin_settings={"applicability": {"fingerprint": "another/space"}}
             )._runtime.selector
         ),
         FingerprintMismatchError,
