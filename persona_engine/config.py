@@ -86,7 +86,7 @@ class EngineConfig(BaseSettings):
     reward_model: str = "hierarchical"
     decoder: str = "best_of_n"
     instruction_selector: str = "applicability"
-    instruction_verifiers: tuple[str, ...] = ("constraints",)
+    instruction_verifiers: tuple[str, ...] = ("constraints", "adherence")
     instruction_miner: str = "signals"
     principle_inducer: str = "principles"
     accept_suggestions: bool = False
