@@ -120,7 +120,7 @@ class Composer:
     ) -> None:
         first, second = slots
         held = sorted(draft.active.get(first, set()))
-        if held and rng.random() < 0.8:
+        if held and rng.random() < 0.6:
             value = held[rng.integers(len(held))]
         else:
             value = self._book.value(service, first, rng)
@@ -143,7 +143,7 @@ class Composer:
 
     def _distract(self, draft: _Draft, near: set[str], rng: np.random.Generator) -> None:
         """Add wishes about other services, with their chains."""
-        aim = len(draft.profile) + int(rng.integers(2, 12))
+        aim = max(len(draft.profile) + int(rng.integers(0, 12)), 1)
         while len(draft.profile) < aim:
             if rng.random() < 0.06:
                 taste = self._tastes[rng.integers(len(self._tastes))]

@@ -153,46 +153,6 @@ def instruction_features(
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-def support(parsed: Sequence[Parsed], described: Described) -> FloatArray:
-    """Return ``(3, I, I)``: at ``[:, i, j]``, how far what ``i`` asks for is ``j``'s condition.
-
-    By shared words, by nearness of ``i``'s wish, and by nearness of its value; zero where ``j`` has
-    no condition.
-    """
-    has = np.array([bool(each.condition) for each in parsed])
-    words = _shared([each.value_words for each in parsed], [each.deciding_words for each in parsed])
-    _, condition, main, value = described.vectors()
-    near = [np.clip(each @ condition.T, 0.0, 1.0) for each in (main, value)]
-    both = np.stack([words, *near]) * has[None, None, :]
-    both[:, np.arange(len(parsed)), np.arange(len(parsed))] = 0.0
-    found: FloatArray = both.astype(np.float32)
-    return found
-
-
-def chain_features(
-    probability: FloatArray, links: FloatArray, parsed: Sequence[Parsed]
-) -> FloatArray:
-    """Return ``(I, 14)``: what the second pass sees besides: whether another one leads here.
-
-    Of those that add something to look at, then of the others: for each sort of link the strongest,
-    and the strongest times its probability. Then how probable the best link by words is, of each.
-
-    Args:
-        probability: That each instruction applies, as known so far, ``(I,)``.
-        links: From `support`, ``(3, I, I)``.
-        parsed: The instructions' parts.
-    """
-    also = np.array([each.also for each in parsed])
-    columns = []
-    for leads in (also, ~also):
-        for link in links:
-            allowed = link * leads[:, None]
-            columns += [allowed.max(axis=0), (allowed * probability[:, None]).max(axis=0)]
-        allowed = links.max(axis=0) * leads[:, None]
-        columns.append(probability[allowed.argmax(axis=0)] * (allowed.max(axis=0) > 0))
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
 def _topical(talk: Talk, described: Described, weights: Weights) -> FloatArray:
     """Return ``(I, 4)``: nearness by topic, now and before."""
     whole, condition = described.topics()
@@ -280,20 +240,3 @@ def _slots(talk: Talk, sorts: FloatArray, weights: Weights) -> FloatArray:
     stated = weights.head("stated", stating(said, talk.turns)).max(axis=0)  # (S,)
     both = sorts * np.tile(stated, 2)
     return np.concatenate([sorts, both, np.tile(stated, (len(sorts), 1))], axis=1)
-
-
-def _shared(said: Sequence[frozenset[str]], asked: Sequence[frozenset[str]]) -> FloatArray:
-    """Return ``(I, J)``: share of the words of ``asked[j]`` that ``said[i]`` has."""
-    vocabulary = {word: at for at, word in enumerate(sorted(frozenset().union(*asked)))}
-    if not vocabulary:
-        return np.zeros((len(said), len(asked)), np.float32)
-    left, right = (_bags(each, vocabulary) for each in (said, asked))
-    shares: FloatArray = (left @ right.T) / np.maximum(right.sum(axis=1), 1.0)
-    return shares
-
-
-def _bags(words: Sequence[frozenset[str]], vocabulary: dict[str, int]) -> FloatArray:
-    bags = np.zeros((len(words), len(vocabulary)), np.float32)
-    for row, each in enumerate(words):
-        bags[row, [vocabulary[word] for word in each if word in vocabulary]] = 1.0
-    return bags

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persona_applicability.chains import chain_features, support
 from persona_applicability.features import (
     COLUMN,
     TASTE_COLUMNS,
     Described,
     Talk,
-    chain_features,
     instruction_features,
-    support,
 )
 from persona_applicability.parse import Parsed
 from persona_applicability.space import Weights, sigmoid
@@ -41,17 +40,29 @@ class Judgement:
 
 
 def judge(
-    talk: Talk, parsed: Sequence[Parsed], described: Described, weights: Weights
+    talk: Talk,
+    parsed: Sequence[Parsed],
+    described: Described,
+    weights: Weights,
+    *,
+    links: FloatArray | None = None,
 ) -> Judgement:
     """Return the probability of each instruction.
 
     The first pass looks at each instruction by itself and among the others; the second also at
     whether one that probably applies leads here. It is repeated, since a chain has several links.
+
+    Args:
+        talk: What the user said.
+        parsed: The parts of ``I`` instructions.
+        described: What they are like.
+        weights: Everything learned.
+        links: From `support`, where they are known already; no request changes them.
     """
     features = instruction_features(talk, parsed, described, weights)
-    links = support(parsed, described)
+    links = support(parsed, described) if links is None else links
     probability = sigmoid(weights.score("first", features))
-    chain = chain_features(probability, links, parsed)
+    chain = np.zeros((len(parsed), 0), np.float32)
     for _ in range(_ROUNDS):
         chain = chain_features(probability, links, parsed)
         both = np.concatenate([features, chain], axis=1)

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from persona_applicability.chains import chain_features, support
 from persona_applicability.compose import UNLIKELY, Example
 from persona_applicability.features import (
     TASTE_COLUMNS,
     Spans,
     Talk,
-    chain_features,
     describe,
     instruction_features,
-    support,
 )
 from persona_applicability.fit import Network, fit_pass, fit_platt
 from persona_applicability.judge import judge

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from persona_applicability.chains import support
 from persona_applicability.features import Described, Spans, Talk, describe
 from persona_applicability.judge import Judgement, judge
 from persona_applicability.memory import Memory
@@ -18,6 +19,7 @@ from persona_engine.errors import ConfigError, FingerprintMismatchError, Invalid
 from persona_engine.interfaces import LanguageTools
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
 
+_PROFILES = 32  # of users who are talking; one of 200 instructions takes half a megabyte
 _SPEAKER = re.compile(r"^\s*(?:user|human|customer)\s*:\s*", re.I)
 
 
@@ -70,6 +72,7 @@ class ApplicabilitySelector:
         self._threshold = threshold
         self._must_threshold = must_threshold
         self._memory = Memory()
+        self._profiles = Memory(most=_PROFILES)
 
     def select(
         self,
@@ -102,7 +105,8 @@ class ApplicabilitySelector:
         parsed = [parse(each.text, each.scope) for each in instructions]
         talk = self._talk(conversation, request, tools)
         described = self._described(instructions, parsed, embeddings, tools)
-        judgement = judge(talk, parsed, described, self._weights)
+        links = self._links(instructions, parsed, described)
+        judgement = judge(talk, parsed, described, self._weights, links=links)
         least = np.where(
             [each.strength == "must" for each in instructions],
             self._must_threshold,
@@ -131,6 +135,16 @@ class ApplicabilitySelector:
 
         texts = [f"{each.scope}\n{each.text}" for each in instructions]
         return Described(self._memory.rows(texts, find), self._weights.widths)
+
+    def _links(
+        self, instructions: Sequence[Instruction], parsed: Sequence[Parsed], described: Described
+    ) -> FloatArray:
+        """Return which instruction leads to which; computed once for a profile."""
+        profile = "\0".join(f"{each.scope}\n{each.text}" for each in instructions)
+        found: FloatArray = self._profiles.rows(
+            [profile], lambda _: support(parsed, described)[None]
+        )[0]
+        return found
 
     def _describe(
         self, parsed: Sequence[Parsed], embeddings: FloatArray, tools: LanguageTools

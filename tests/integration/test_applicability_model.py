@@ -121,8 +121,8 @@ def test_earlier_turns_say_what_a_short_answer_is_about(selector, tools) -> None
     assert used(selector, tools, said, texts) == {texts[0]}
 
 
-def test_two_hundred_instructions_cost_less_than_half_an_encoding(selector, tools, minilm) -> None:
-    """Of what select does itself once every span is known; the request is encoded for it."""
+def test_two_hundred_instructions_cost_less_than_an_encoding(selector, tools, minilm) -> None:
+    """What select does itself once every span is known."""
     kinds = ("hotels", "flights", "trains", "dentists", "restaurants")
     texts = [
         f"If I ask for {kind}, my preferred city is Town{n}" for n in range(40) for kind in kinds
@@ -137,4 +137,4 @@ def test_two_hundred_instructions_cost_less_than_half_an_encoding(selector, tool
         start = time.process_time()
         judged(selector, tools, "Find me a hotel.", texts)
         select.append(time.process_time() - start)
-    assert min(select) < 3 * min(encode)  # bench_overhead.py says what it really costs
+    assert min(select) < min(encode)  # 0.4 of it; bench_overhead.py says what it costs in all

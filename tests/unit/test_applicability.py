@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from persona_applicability import ApplicabilitySelector, persona_instruction_selectors
+from persona_applicability.chains import chain_features
 from persona_applicability.compose import ANY, Composer
-from persona_applicability.features import chain_features
 from persona_applicability.fit import Network, fit_head, fit_pass, fit_platt, fit_projection
 from persona_applicability.material import read_material
 from persona_applicability.memory import Memory
