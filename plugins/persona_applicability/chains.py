@@ -10,6 +10,9 @@ from persona_applicability.features import Described
 from persona_applicability.parse import Parsed
 from persona_engine.types import FloatArray
 
+# Cosine of unlike values of one kind ("lobster", "tapas"), and from there to the same value.
+_FAR, _SPAN = 0.4, 0.4
+
 
 def support(parsed: Sequence[Parsed], described: Described) -> FloatArray:
     """Return ``(3, I, I)``: at ``[:, i, j]``, how far what ``i`` asks for is ``j``'s condition.
@@ -20,7 +23,7 @@ def support(parsed: Sequence[Parsed], described: Described) -> FloatArray:
     has = np.array([bool(each.condition) for each in parsed])
     words = _shared([each.value_words for each in parsed], [each.deciding_words for each in parsed])
     _, condition, main, value = described.vectors()
-    near = [np.clip(each @ condition.T, 0.0, 1.0) for each in (main, value)]
+    near = [np.clip((each @ condition.T - _FAR) / _SPAN, 0.0, 1.0) for each in (main, value)]
     both = np.stack([words, *near]) * has[None, None, :]
     both[:, np.arange(len(parsed)), np.arange(len(parsed))] = 0.0
     found: FloatArray = both.astype(np.float32)

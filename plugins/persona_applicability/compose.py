@@ -68,7 +68,7 @@ class Composer:
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Return one example; about a service, a taste, a task, or nothing of the kind."""
-        kind = rng.choice(4, p=(0.66, 0.22, 0.07, 0.05))
+        kind = rng.choice(4, p=(0.62, 0.22, 0.08, 0.08))
         make = (self._of_service, self._of_taste, self._of_task, self._of_nothing)[kind]
         return make(rng)
 
@@ -143,7 +143,8 @@ class Composer:
 
     def _distract(self, draft: _Draft, near: set[str], rng: np.random.Generator) -> None:
         """Add wishes about other services, with their chains."""
-        aim = max(len(draft.profile) + int(rng.integers(0, 12)), 1)
+        most = 3 if rng.random() < 0.25 else 12
+        aim = max(len(draft.profile) + int(rng.integers(0, most)), 1)
         while len(draft.profile) < aim:
             if rng.random() < 0.06:
                 taste = self._tastes[rng.integers(len(self._tastes))]

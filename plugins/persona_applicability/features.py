@@ -24,7 +24,7 @@ COLUMN = {
     "taste": 33,
     "named": 48,
 }
-TASTE_COLUMNS = (6, 10, 12, 13)
+TASTE_COLUMNS = (10, 12, 13)
 """Where columns of `instruction_features` stand that reasons are told by."""
 _PLACE = re.compile(
     r"\b(?:in|near|around|within|visit\w*|exploring)\s+(?:the\s+)?(?:city\s+of\s+)?[A-Z][\w.]+"

@@ -101,7 +101,10 @@ DINNER = (
 
 
 def test_a_chain_follows_what_applies(selector, tools) -> None:
-    assert used(selector, tools, "Find me a restaurant for tonight.", DINNER) == set(DINNER[:2])
+    found = judged(selector, tools, "Find me a restaurant for tonight.", DINNER)
+    assert {each.instruction.text for each in found[:2]} == set(DINNER[:2])
+    assert all(each.used for each in found[:2])
+    assert found[2].probability < found[1].probability - 0.2
 
 
 TRAVEL = (

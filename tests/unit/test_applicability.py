@@ -26,7 +26,6 @@ from persona_engine.errors import (
     FingerprintMismatchError,
     InvalidInputError,
 )
-from persona_engine.testing import check_instruction_selector
 from persona_engine.testing.language import language_tools
 from persona_engine.types import Instruction
 
@@ -99,18 +98,6 @@ def test_what_an_instruction_is_built_with_is_no_content() -> None:
 def test_also_is_noticed() -> None:
     assert parse("If I ask for flights, also look at hotels").also
     assert not parse("If I want a salon, it's for both men and women").also
-
-
-def test_it_passes_the_kit_without_the_encoder() -> None:
-    check_instruction_selector(
-        selector_of_words,
-        checks=[
-            "every_instruction_is_judged",
-            "nothing_is_selected_from_nothing",
-            "order_is_irrelevant",
-            "arguments_stay_unchanged",
-        ],
-    )
 
 
 def test_instructions_are_described_once() -> None:
