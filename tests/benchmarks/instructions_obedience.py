@@ -33,7 +33,7 @@ from report import Figure, arguments, finish, say
 
 CANDIDATES = 8
 MAX_TOKENS = 192
-PROMPTS, QUICK_PROMPTS, QUICK_TOKENS = 20, 2, 24
+PROMPTS, QUICK_PROMPTS, QUICK_TOKENS = 16, 2, 24
 TARGET = 0.20
 
 
@@ -90,7 +90,7 @@ def measure(data: Path, *, quick: bool, seed: int, prompts: int | None = None) -
         data: Folder with ``ifeval.jsonl.gz``.
         quick: Two prompts and very short replies: a smoke run.
         seed: Of the sample and of every draw.
-        prompts: How many prompts; 20 if omitted.
+        prompts: How many prompts; 16 if omitted.
     """
     everything = list(read_prompts(data / "ifeval.jsonl.gz"))
     count = min(prompts or (QUICK_PROMPTS if quick else PROMPTS), len(everything))
