@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from persona_engine.modelling import Doubles
 
+Floats = NDArray[np.floating]
+
 Metric = Literal["dist", "angle"]
 
 _TINY = 1e-12
@@ -64,3 +66,23 @@ def by_logits(slope: Doubles, w: Doubles) -> Doubles:
     """Turn a gradient by weights ``(…, K)`` into one by their softmax logits."""
     turned: Doubles = w * (slope - (w * slope).sum(-1, keepdims=True))
     return turned
+
+
+def within_reach(x: Floats, reach: float) -> Floats:
+    """Return responses ``(n, R)`` no farther from the mean than ``reach``, in their directions.
+
+    The axes are standardised by how much they tell pairs apart, so that a response that was hardly
+    ever compared may lie many times as far out as the others, and would rule the projector.
+
+    Examples:
+        >>> within_reach(np.array([[6.0, 8.0], [0.3, 0.4]]), 5.0).tolist()
+        [[3.0, 4.0], [0.3, 0.4]]
+    """
+    far = np.linalg.norm(x, axis=-1, keepdims=True)
+    inside: Floats = x * np.minimum(1.0, reach / np.maximum(far, 1e-12)).astype(x.dtype)
+    return inside
+
+
+def usual_reach(x: Floats) -> float:
+    """Return twice the median distance of responses ``(n, R)`` from the mean."""
+    return 2.0 * float(np.median(np.linalg.norm(x, axis=-1)))

@@ -15,7 +15,7 @@ from persona_engine.modelling import (
 from persona_engine.modelling.gauss_newton import LogitsOf
 from persona_engine.modelling.latent_users import StackedLogits, stored_prior
 from persona_engine.types import Evidence, FloatArray, Population, Posterior, Score
-from persona_pal.geometry import Places, by_logits, places_of, reward
+from persona_pal.geometry import Places, by_logits, places_of, reward, within_reach
 from persona_pal.network import network
 from persona_pal.people import Space
 
@@ -29,7 +29,8 @@ def space_of(population: Population) -> Space:
 def points_of(population: Population, responses: FloatArray) -> NDArray[np.floating]:
     """Return responses ``(B, D)`` in the preference space, ``(B, d)``."""
     arrays = population.arrays
-    return network(arrays, "f", (responses - arrays["centre"]) @ arrays["axes"])
+    placed = (responses - arrays["centre"]) @ arrays["axes"]
+    return network(arrays, "f", within_reach(placed, float(arrays["reach"][0])))
 
 
 def prototypes_of(population: Population, prompt: FloatArray | None) -> NDArray[np.floating]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from persona_engine.types import (
     PreferenceData,
     Score,
 )
-from persona_pal.geometry import Metric
+from persona_pal.geometry import Metric, usual_reach, within_reach
 from persona_pal.inference import (
     ideal_point,
     logits_of,
@@ -121,6 +122,8 @@ class Pal(LatentUsersModel):
             InvalidInputError: No comparison has weight, or no two responses differ.
         """
         table, inputs = table_of(data, keep=self._keep, prompts="prompt" in self.reads)
+        reach = usual_reach(table.responses)
+        table = replace(table, responses=within_reach(table.responses, reach))
         total = len(self._prototypes) + 1
         choice = choose(
             table,
@@ -135,6 +138,7 @@ class Pal(LatentUsersModel):
             dict(space.arrays)
             | inputs.arrays()
             | {
+                "reach": np.full(1, reach, np.float32),
                 "scale": np.full(1, space.scale, np.float32),
                 "prior_mean": prior.mean.astype(np.float32),
                 "prior_factor": prior.factor.astype(np.float32),

@@ -25,7 +25,6 @@ _FEWEST_USERS = 8  # fewer held-out users than two can't tell anything
 _PLAIN_STEPS = 100  # without held-out users
 _GLANCE = 150  # users whose prior is fitted at each look
 _LEAST_GAIN = 0.5  # standard errors that more prototypes must gain
-_STARTS = 2  # now and then a start ends where all users are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +71,7 @@ def choose(
     seen, unseen = table.split(_HELD_OUT, rng)
     trials = []
     for done, count in enumerate(sorted(set(counts)), start=1):
-        tried = [
-            _trial(seen, unseen, replace(design, prototypes=count), _seed(rng))
-            for _ in range(_STARTS if count > 1 else 1)
-        ]
-        trials.append(min(tried, key=lambda trial: trial[0].held_out_nll))
+        trials.append(_trial(seen, unseen, replace(design, prototypes=count), _seed(rng)))
         report(done)
     best = min(trials, key=lambda trial: trial[0].held_out_nll)
     for choice, losses in trials:
