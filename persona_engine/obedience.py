@@ -198,8 +198,9 @@ def _share_out(
     left = list(selected)
     shares = []
     for verifier in verifiers:
-        mine = [each for each in left if verifier.judges(each.instruction)]
-        left = [each for each in left if each not in mine]
+        able = [verifier.judges(each.instruction) for each in left]
+        mine = [each for each, its in zip(left, able, strict=True) if its]
+        left = [each for each, its in zip(left, able, strict=True) if not its]
         if mine:
             shares.append((verifier, mine))
     return shares

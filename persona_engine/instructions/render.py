@@ -6,7 +6,7 @@ ICLR 2025): GPT-4o went from 0.07 to 0.98 after ten turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from persona_engine.errors import InvalidInputError
@@ -83,15 +83,17 @@ def render_instructions(
     if not ordered or turn is None:
         reason = "no instruction applies" if not ordered else "there is no user turn to place it at"
         return Rendering(tuple(conversation), (), tuple(ordered), reason)
-    placed = _fit(ordered, budget, count_tokens)
-    left_out = tuple(each for each in ordered if each not in placed)
+    lines = {each.id: _line(each) for each in ordered}
+    kept = _fit(lines, budget, count_tokens)
+    placed = tuple(each for each in ordered if each.id in kept)
+    left_out = tuple(each for each in ordered if each.id not in kept)
     if not placed:
         reason = f"no instruction fits into {budget} tokens"
         return Rendering(tuple(conversation), (), left_out, reason)
-    block = _block(placed)
+    block = _block(lines[each] for each in kept)
     reason = f"{len(placed)} of {len(ordered)} placed beside the last user turn"
     messages = _append(conversation, turn, block)
-    return Rendering(messages, tuple(placed), left_out, reason, count_tokens(block))
+    return Rendering(messages, placed, left_out, reason, count_tokens(block))
 
 
 def last_user_turn(conversation: Conversation) -> int | None:
@@ -107,27 +109,23 @@ def _precedence(instruction: Instruction) -> tuple[bool, int, bool]:
     return not constrains, PRECEDENCE.index(instruction.source), instruction.strength != "must"
 
 
-def _fit(
-    ordered: Sequence[Instruction], budget: int, count_tokens: CountTokens
-) -> list[Instruction]:
-    """Return those that fit, passing over a long one in favour of shorter ones after it."""
-    if count_tokens(_block(ordered)) <= budget:
-        return list(ordered)
-    chosen: list[Instruction] = []
+def _fit(lines: Mapping[str, str], budget: int, count_tokens: CountTokens) -> list[str]:
+    """Return the ids of those that fit, passing over a long one in favour of shorter ones."""
+    chosen: list[str] = []
     used = count_tokens(_block(()))
-    for each in ordered:
-        length = count_tokens("\n" + _line(each))
+    for each, line in lines.items():
+        length = count_tokens("\n" + line)
         if used + length <= budget:
             chosen.append(each)
             used += length
     # Lengths of parts need not add up to that of the whole.
-    while chosen and count_tokens(_block(chosen)) > budget:
+    while chosen and count_tokens(_block(lines[each] for each in chosen)) > budget:
         chosen.pop()
     return chosen
 
 
-def _block(instructions: Sequence[Instruction]) -> str:
-    return "\n".join([OPENING, _INTRODUCTION, *map(_line, instructions), CLOSING])
+def _block(lines: Iterable[str]) -> str:
+    return "\n".join([OPENING, _INTRODUCTION, *lines, CLOSING])
 
 
 def _line(instruction: Instruction) -> str:
