@@ -162,7 +162,8 @@ def listen(
         return
     _tell_suggestions(heard.suggested)
     if heard.comparisons:
-        stdout().print(f"Learned from {len(heard.comparisons)} reactions to replies.")
+        several = "reactions" if len(heard.comparisons) > 1 else "reaction"
+        stdout().print(f"Learned from {len(heard.comparisons)} {several} to a reply.")
 
 
 @group.command("induce")
