@@ -44,8 +44,9 @@ def chain_features(
         parsed: The instructions' parts.
     """
     also = np.array([each.also for each in parsed])
+    linked = links.any(axis=(0, 2))  # few lead anywhere
     columns = []
-    for leads in (np.flatnonzero(also), np.flatnonzero(~also)):
+    for leads in (np.flatnonzero(also & linked), np.flatnonzero(~also & linked)):
         if not len(leads):
             columns += [np.zeros(len(parsed), np.float32)] * (2 * len(links) + 1)
             continue

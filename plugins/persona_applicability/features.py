@@ -142,8 +142,7 @@ def instruction_features(
         _among(net[:, 0]),
         _among(np.maximum(near[:, 1], before[:, 1])),
         _among(topic),
-        _smoothed(topic, condition)[:, None],
-        _smoothed(np.maximum(near[:, 1], before[:, 1]), condition)[:, None],
+        _smoothed(np.stack([topic, np.maximum(near[:, 1], before[:, 1])], axis=1), condition),
         _words(talk.text, parsed),
         _flags(parsed),
         kinds,
@@ -178,31 +177,32 @@ def _among(values: FloatArray) -> FloatArray:
 
 
 def _smoothed(values: FloatArray, keys: FloatArray) -> FloatArray:
-    """Return the mean of each one's value and those with much the same condition, ``(I,)``."""
+    """Return the means ``(I, 2)`` over each one and those with much the same condition."""
     kernel = np.exp(8.0 * (np.clip(keys @ keys.T, -1.0, 1.0) - 1.0))  # (I, I)
-    mean: FloatArray = (kernel @ values) / kernel.sum(axis=1)
+    mean: FloatArray = (kernel @ values) / kernel.sum(axis=1, keepdims=True)
     return mean
 
 
 def _words(text: str, parsed: Sequence[Parsed]) -> FloatArray:
     """Return ``(I, 6)``: shares of an instruction's words that were said, and how many."""
     said = stems(text)
-    rows = []
-    for each in parsed:
+    rows = np.zeros((len(parsed), 6), np.float32)
+    for row, each in enumerate(parsed):
+        parts = (each.condition_words, each.main_words, each.value_words, each.deciding_words)
+        if all(map(said.isdisjoint, parts)):
+            continue  # most share no word with the request
         condition = len(each.condition_words & said)
         main = len(each.main_words & said)
         deciding = len(each.deciding_words & said)
-        rows.append(
-            (
-                condition / max(len(each.condition_words), 1),
-                main / max(len(each.main_words), 1),
-                min(condition, 2),
-                min(main, 2),
-                len(each.value_words & said) / max(len(each.value_words), 1),
-                deciding / max(len(each.deciding_words), 1),
-            )
+        rows[row] = (
+            condition / max(len(each.condition_words), 1),
+            main / max(len(each.main_words), 1),
+            min(condition, 2),
+            min(main, 2),
+            len(each.value_words & said) / max(len(each.value_words), 1),
+            deciding / max(len(each.deciding_words), 1),
         )
-    return np.array(rows, np.float32)
+    return rows
 
 
 def _flags(parsed: Sequence[Parsed]) -> FloatArray:

@@ -44,6 +44,17 @@ class Memory:
         self._remember(found)
         return np.stack([found[key] for key in keys])
 
+    def whole(self, text: str, find: Callable[[], FloatArray]) -> FloatArray:
+        """Return what is known of one text, as it was found; not to be written to."""
+        key = _key(text)
+        with self._lock:
+            known = self._known.get(key)
+        if known is None:
+            known = find()
+            known.flags.writeable = False
+        self._remember({key: known})
+        return known
+
     def _remember(self, found: dict[bytes, FloatArray]) -> None:
         with self._lock:
             for key, row in found.items():

@@ -72,7 +72,7 @@ class ApplicabilitySelector:
         self._threshold = threshold
         self._must_threshold = must_threshold
         self._memory = Memory()
-        self._profiles = Memory(most=_PROFILES)
+        self._profiles = Memory(most=2 * _PROFILES)  # rows and links of each
 
     def select(
         self,
@@ -134,17 +134,19 @@ class ApplicabilitySelector:
             return self._describe([parsed[at] for at in rows], embeddings[list(rows)], tools).rows
 
         texts = [f"{each.scope}\n{each.text}" for each in instructions]
-        return Described(self._memory.rows(texts, find), self._weights.widths)
+        rows = self._profiles.whole(
+            "\0".join(["rows", *texts]), lambda: self._memory.rows(texts, find)
+        )
+        return Described(rows, self._weights.widths)
 
     def _links(
         self, instructions: Sequence[Instruction], parsed: Sequence[Parsed], described: Described
     ) -> FloatArray:
         """Return which instruction leads to which; computed once for a profile."""
-        profile = "\0".join(f"{each.scope}\n{each.text}" for each in instructions)
-        found: FloatArray = self._profiles.rows(
-            [profile], lambda _: support(parsed, described)[None]
-        )[0]
-        return found
+        texts = [f"{each.scope}\n{each.text}" for each in instructions]
+        return self._profiles.whole(
+            "\0".join(["links", *texts]), lambda: support(parsed, described)
+        )
 
     def _describe(
         self, parsed: Sequence[Parsed], embeddings: FloatArray, tools: LanguageTools
