@@ -108,10 +108,7 @@ def train(
 
     if items < 1:
         raise InvalidInputError("there is nothing to train on, expected at least one comparison")
-    tensors = {
-        name: torch.tensor(np.asarray(value, np.float32), requires_grad=True)
-        for name, value in start.items()
-    }
+    tensors = _tensors(start)
     optimiser = _optimiser(tensors, schedule)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps)
     batches = _Batches(items, schedule.batch, rng)
@@ -128,6 +125,15 @@ def train(
             if best.look(step) > schedule.patience:
                 break
     return best.trained(step)
+
+
+def _tensors(start: Mapping[str, FloatArray]) -> dict[str, Tensor]:
+    import torch
+
+    return {
+        name: torch.tensor(np.asarray(value, np.float32), requires_grad=True)
+        for name, value in start.items()
+    }
 
 
 def _optimiser(tensors: Tensors, schedule: Schedule) -> AdamW:

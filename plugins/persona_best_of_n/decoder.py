@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from persona_engine.decoding import Outlet, conclude, end_biases
-from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.decoding import Outlet, begin, conclude
+from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.types import DecodingRequest, Generation, Sampling
 
@@ -25,8 +24,9 @@ class BestOfN:
     The candidates grow in one batch on one copy of the prompt's cache, and φ is
     read from decoding's own hidden states, so that scoring is a dot product.
 
-    Use it as the default: it needs nothing but a reward, never leaves what the model would say by
-    itself, and when the posterior is unsure it returns the plain sample. Guided search steers
+    Use it as the default: it needs nothing but a reward, says what the model would say by itself
+    (but for edits by which a verifier puts a reply right, which the trace tells), and when the
+    posterior is unsure it returns the plain sample. Guided search steers
     further for the same number of tokens, at the price of trusting the reward in mid-sentence.
 
     Args:
@@ -68,18 +68,8 @@ class BestOfN:
             GenerationError: The language model failed.
             PluginError: The reward is not finite.
         """
-        if request.candidates < 1:
-            raise InvalidInputError(f"candidates is {request.candidates!r}, expected at least 1")
-        several = reward is not None and request.sampling.temperature > 0.0
-        branches = generator.prefill(
-            request.conversation,
-            branches=request.candidates if several else 1,
-            seed=request.seed,
-        )
+        branches, sampling = begin(request, generator, reward, length_spread=self._length_spread)
         outlet = Outlet(on_text, early=request.mend is None)
-        sampling = replace(
-            request.sampling, end_bias=end_biases(branches.size, self._length_spread)
-        )
         texts = _grow(branches, sampling, outlet)
         generation = conclude(
             texts,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from persona_blockwise.resampling import Choice, KeepBest, Resample
-from persona_engine.decoding import Outlet, conclude, end_biases
-from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.decoding import Outlet, begin, conclude
+from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.types import DecodingRequest, Generation, Sampling
 
@@ -91,14 +90,9 @@ class Blockwise:
             GenerationError: The language model failed.
             PluginError: The reward is not finite.
         """
-        if request.candidates < 1:
-            raise InvalidInputError(f"candidates is {request.candidates!r}, expected at least 1")
-        several = reward is not None and request.sampling.temperature > 0.0
-        count = request.candidates if several else 1
-        branches = generator.prefill(request.conversation, branches=count, seed=request.seed)
-        sampling = replace(request.sampling, end_bias=end_biases(count, self._length_spread))
+        branches, sampling = begin(request, generator, reward, length_spread=self._length_spread)
         outlet = Outlet(on_text, early=request.mend is None)
-        choice = self._make_choice(count, request.seed)
+        choice = self._make_choice(branches.size, request.seed)
         while True:
             texts, finished = _grow(branches, sampling, outlet, self._block)
             if all(finished):
