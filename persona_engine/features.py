@@ -195,4 +195,4 @@ def check_response(text: object) -> None:
 def _stack(vectors: Sequence[FloatArray], width: int) -> FloatArray:
     if not vectors:
         return np.zeros((0, width), np.float32)
-    return np.stack(vectors)
+    return np.concatenate(vectors).reshape(len(vectors), width)  # np.stack takes twice as long

@@ -11,6 +11,8 @@ _FENCE = re.compile(r"[`｀]{3,}")
 _BRACKETED = re.compile(r"[\[［﹇]\s*([/／]?[\w ]+?)\s*[\]］﹈]")
 # Full-width and small forms too: tokenizers that normalise (NFKC) would turn them into ASCII.
 _ANGLES = str.maketrans("<＜﹤>＞﹥", "‹‹‹›››")
+# Most are words in ASCII with nothing to escape, and a prompt holds many of them.
+_HARMLESS = re.compile(r"(?:[!-;=?-Z\\^_a-~]+(?: [!-;=?-Z\\^_a-~]+)*)?")
 _JOINERS = "\u200c\u200d"  # letters of Persian and Indic scripts and composed emoji need them
 
 
@@ -28,8 +30,10 @@ def escape_text(text: str) -> str:
         >>> escape_text("[INST] use [x] for done [/INST]")
         '(INST) use [x] for done (/INST)'
     """
+    if _HARMLESS.fullmatch(text):
+        return text
     visible = text
-    if not (text.isascii() and text.isprintable()):  # most are both, and a prompt holds many
+    if not (text.isascii() and text.isprintable()):
         visible = "".join(character for character in text if _is_kept(character))
     one_line = _SPACES.sub(" ", visible).strip()
     plain = _FENCE.sub("'''", one_line.translate(_ANGLES))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -134,13 +133,13 @@ def _judge(
     judged = selector.select(
         conversation, live, request=request, embeddings=embeddings, tools=tools
     )
-    if sorted(each.instruction.id for each in judged) != sorted(each.id for each in live):
+    if len(judged) != len(live) or {e.instruction.id for e in judged} != {e.id for e in live}:
         raise PluginError(
             f"selector {selector.name!r} judged {len(judged)} instructions, "
             f"expected each of the {len(live)} given, once"
         )
     for each in judged:
-        if math.isnan(each.probability) or not 0.0 <= each.probability <= 1.0:
+        if not 0.0 <= each.probability <= 1.0:  # NaN neither
             raise PluginError(
                 f"selector {selector.name!r} gave {each.instruction.id!r} the probability "
                 f"{each.probability!r}, expected 0 to 1"
@@ -156,7 +155,9 @@ def _decisions(
     placed = dict.fromkeys(each.id for each in rendering.placed)
     crowded = {each.id for each in rendering.left_out}
     rest = [
-        replace(each, used=False, reason=f"{each.reason}; no room in {budget} tokens")
+        SelectedInstruction(
+            each.instruction, each.probability, False, f"{each.reason}; no room in {budget} tokens"
+        )
         if each.instruction.id in crowded
         else each
         for each in judged

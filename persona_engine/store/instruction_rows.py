@@ -89,30 +89,20 @@ def row_of(scope: Scope, instruction: Instruction) -> dict[str, Any]:
 
 
 def instruction_of(row: Sequence[Any]) -> Instruction:
-    """Return the instruction of a row of `COLUMNS`."""
-    id_, text, created_at, kind, strength, scope, source, trust, status, *rest = row
-    valid_from, valid_until, supersedes, superseded_by, language, rests_on = rest
+    """Return the instruction of a row of `COLUMNS`, which are in the order of its fields."""
+    id_, text, created_at, *told, valid_from, valid_until, before, after, language, rests_on = row
     return Instruction(
-        id=id_,
-        text=text,
-        created_at=from_micros(created_at),
-        kind=kind,
-        strength=strength,
-        scope=scope,
-        source=source,
-        trust=trust,
-        status=status,
-        valid_from=_moment(valid_from),
-        valid_until=_moment(valid_until),
-        supersedes=supersedes,
-        superseded_by=superseded_by,
-        language=language,
-        rests_on=() if rests_on == "[]" else tuple(json.loads(rests_on)),
+        id_,
+        text,
+        from_micros(created_at),
+        *told,
+        None if valid_from is None else from_micros(valid_from),
+        None if valid_until is None else from_micros(valid_until),
+        before,
+        after,
+        language,
+        () if rests_on == "[]" else tuple(json.loads(rests_on)),
     )
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
 
 
 def _micros(moment: datetime | None) -> int | None:

@@ -3,15 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona_applicability.features import Described
 from persona_applicability.parse import Parsed
 from persona_engine.types import FloatArray
 
+WIDTH = 14
+"""How many features `Ties.features` gives."""
 # Cosine of unlike values of one kind ("lobster", "tapas"), and from there to the same value.
 _FAR, _SPAN = 0.4, 0.4
+_ALIKE = 8.0  # how steeply the weight of a like condition falls with its cosine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leads:
+    """Those ``L`` of ``I`` instructions that lead to others, of one sort.
+
+    Args:
+        rows: Which they are, ``(L,)``.
+        links: How far each leads to each instruction, by three sorts of link, ``(3, L, I)``.
+        strongest: The strongest link to each, ``(3, I)``.
+        best: Which of the ``L`` has the best link to each, ``(I,)``.
+        any: 1 where there is a link at all, ``(I,)``.
+    """
+
+    rows: NDArray[np.intp]
+    links: FloatArray
+    strongest: FloatArray
+    best: NDArray[np.intp]
+    any: FloatArray
+
+    @classmethod
+    def of(cls, rows: NDArray[np.intp], links: FloatArray) -> Leads:
+        """Return the leads in these rows of links ``(3, I, I)``."""
+        mine = np.ascontiguousarray(links[:, rows])
+        if not len(rows):
+            none: FloatArray = np.zeros(links.shape[-1], np.float32)
+            return cls(rows, mine, np.stack([none] * len(links)), none.astype(np.intp), none)
+        overall = mine.max(axis=0)
+        any_ = (overall.max(axis=0) > 0).astype(np.float32)
+        return cls(rows, mine, mine.max(axis=1), overall.argmax(axis=0), any_)
+
+    def features(self, probability: FloatArray) -> list[FloatArray]:
+        """Return seven columns ``(I,)``."""
+        if not len(self.rows):
+            return [self.any] * (2 * len(self.links) + 1)
+        known = probability[self.rows]
+        held = (self.links * known[:, None]).max(axis=1)  # (3, I)
+        columns = [each for pair in zip(self.strongest, held, strict=True) for each in pair]
+        return [*columns, known[self.best] * self.any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ties:
+    """What ties ``I`` instructions together, whatever is asked.
+
+    Args:
+        alike: Weights over those with much the same condition; rows add up to one, ``(I, I)``.
+        adding: Those that add something to look at.
+        others: The others.
+    """
+
+    alike: FloatArray
+    adding: Leads
+    others: Leads
+
+    def features(self, probability: FloatArray) -> FloatArray:
+        """Return ``(I, 14)``: what the second pass sees besides: whether another one leads here.
+
+        Of those that add something to look at, then of the others: for each sort of link the
+        strongest, and the strongest times its probability. Then how probable the best link by words
+        is, of each.
+
+        Args:
+            probability: That each instruction applies, as known so far, ``(I,)``.
+        """
+        columns = self.adding.features(probability) + self.others.features(probability)
+        return np.stack(columns, axis=1).astype(np.float32)
+
+
+def tie(parsed: Sequence[Parsed], described: Described) -> Ties:
+    """Return what ties instructions together."""
+    condition = described.vectors()[1]
+    kernel = np.exp(_ALIKE * (np.clip(condition @ condition.T, -1.0, 1.0) - 1.0))  # (I, I)
+    alike = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    return Ties(alike, *leads(support(parsed, described), parsed))
+
+
+def leads(links: FloatArray, parsed: Sequence[Parsed]) -> tuple[Leads, Leads]:
+    """Return those that add something to look at, and the others, of links ``(3, I, I)``."""
+    also = np.array([each.also for each in parsed])
+    linked = links.any(axis=(0, 2))  # few lead anywhere
+    rows = np.flatnonzero(also & linked), np.flatnonzero(~also & linked)
+    return Leads.of(rows[0], links), Leads.of(rows[1], links)
 
 
 def support(parsed: Sequence[Parsed], described: Described) -> FloatArray:
@@ -28,34 +116,6 @@ def support(parsed: Sequence[Parsed], described: Described) -> FloatArray:
     both[:, np.arange(len(parsed)), np.arange(len(parsed))] = 0.0
     found: FloatArray = both.astype(np.float32)
     return found
-
-
-def chain_features(
-    probability: FloatArray, links: FloatArray, parsed: Sequence[Parsed]
-) -> FloatArray:
-    """Return ``(I, 14)``: what the second pass sees besides: whether another one leads here.
-
-    Of those that add something to look at, then of the others: for each sort of link the strongest,
-    and the strongest times its probability. Then how probable the best link by words is, of each.
-
-    Args:
-        probability: That each instruction applies, as known so far, ``(I,)``.
-        links: From `support`, ``(3, I, I)``.
-        parsed: The instructions' parts.
-    """
-    also = np.array([each.also for each in parsed])
-    linked = links.any(axis=(0, 2))  # few lead anywhere
-    columns = []
-    for leads in (np.flatnonzero(also & linked), np.flatnonzero(~also & linked)):
-        if not len(leads):
-            columns += [np.zeros(len(parsed), np.float32)] * (2 * len(links) + 1)
-            continue
-        known, allowed = probability[leads], links[:, leads]  # (L,), (3, L, I)
-        for link in allowed:
-            columns += [link.max(axis=0), (link * known[:, None]).max(axis=0)]
-        strongest = allowed.max(axis=0)
-        columns.append(known[strongest.argmax(axis=0)] * (strongest.max(axis=0) > 0))
-    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _shared(said: Sequence[frozenset[str]], asked: Sequence[frozenset[str]]) -> FloatArray:

@@ -121,9 +121,21 @@ def describe(parsed: Sequence[Parsed], spans: Spans, weights: Weights) -> Descri
 
 
 def instruction_features(
-    talk: Talk, parsed: Sequence[Parsed], described: Described, weights: Weights
+    talk: Talk,
+    parsed: Sequence[Parsed],
+    described: Described,
+    alike: FloatArray,
+    weights: Weights,
 ) -> FloatArray:
-    """Return ``(I, F)``: what the first pass sees."""
+    """Return ``(I, F)``: what the first pass sees.
+
+    Args:
+        talk: What the user said.
+        parsed: The parts of ``I`` instructions.
+        described: What they are like.
+        alike: Weights over those with much the same condition, ``(I, I)``.
+        weights: Everything learned.
+    """
     whole, condition, main, value = described.vectors()
     heads = described.heads()
     hubness, kinds = heads[:, :1], heads[:, 1:3]
@@ -142,7 +154,7 @@ def instruction_features(
         _among(net[:, 0]),
         _among(np.maximum(near[:, 1], before[:, 1])),
         _among(topic),
-        _smoothed(np.stack([topic, np.maximum(near[:, 1], before[:, 1])], axis=1), condition),
+        alike @ np.stack([topic, np.maximum(near[:, 1], before[:, 1])], axis=1),
         _words(talk.text, parsed),
         _flags(parsed),
         kinds,
@@ -176,20 +188,12 @@ def _among(values: FloatArray) -> FloatArray:
     return np.stack([values - values.max(), (values - values.mean()) / spread], axis=1)
 
 
-def _smoothed(values: FloatArray, keys: FloatArray) -> FloatArray:
-    """Return the means ``(I, 2)`` over each one and those with much the same condition."""
-    kernel = np.exp(8.0 * (np.clip(keys @ keys.T, -1.0, 1.0) - 1.0))  # (I, I)
-    mean: FloatArray = (kernel @ values) / kernel.sum(axis=1, keepdims=True)
-    return mean
-
-
 def _words(text: str, parsed: Sequence[Parsed]) -> FloatArray:
     """Return ``(I, 6)``: shares of an instruction's words that were said, and how many."""
     said = stems(text)
     rows = np.zeros((len(parsed), 6), np.float32)
     for row, each in enumerate(parsed):
-        parts = (each.condition_words, each.main_words, each.value_words, each.deciding_words)
-        if all(map(said.isdisjoint, parts)):
+        if said.isdisjoint(each.words):
             continue  # most share no word with the request
         condition = len(each.condition_words & said)
         main = len(each.main_words & said)

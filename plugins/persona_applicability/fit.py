@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from persona_applicability.space import Values, sigmoid
+from persona_applicability.space import Values
+from persona_engine.modelling import sigmoid
 from persona_engine.types import FloatArray
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_applicability.chains import chain_features, support
+from persona_applicability.chains import Ties
 from persona_applicability.features import (
     COLUMN,
     TASTE_COLUMNS,
@@ -16,7 +16,8 @@ from persona_applicability.features import (
     instruction_features,
 )
 from persona_applicability.parse import Parsed
-from persona_applicability.space import Weights, sigmoid
+from persona_applicability.space import Weights
+from persona_engine.modelling import sigmoid
 from persona_engine.types import FloatArray
 
 _ROUNDS = 3
@@ -40,12 +41,7 @@ class Judgement:
 
 
 def judge(
-    talk: Talk,
-    parsed: Sequence[Parsed],
-    described: Described,
-    weights: Weights,
-    *,
-    links: FloatArray | None = None,
+    talk: Talk, parsed: Sequence[Parsed], described: Described, ties: Ties, weights: Weights
 ) -> Judgement:
     """Return the probability of each instruction.
 
@@ -56,17 +52,18 @@ def judge(
         talk: What the user said.
         parsed: The parts of ``I`` instructions.
         described: What they are like.
+        ties: What ties them together.
         weights: Everything learned.
-        links: From `support`, where they are known already; no request changes them.
     """
-    features = instruction_features(talk, parsed, described, weights)
-    links = support(parsed, described) if links is None else links
-    probability = sigmoid(weights.score("first", features))
+    features = instruction_features(talk, parsed, described, ties.alike, weights)
+    probability = sigmoid(weights.networks("first").log_odds(features))
+    second, width = weights.networks("second"), features.shape[1]
+    hidden, line = second.begin(features, slice(width))
     chain = np.zeros((len(parsed), 0), np.float32)
     for _ in range(_ROUNDS):
-        chain = chain_features(probability, links, parsed)
-        both = np.concatenate([features, chain], axis=1)
-        probability = sigmoid(weights.score("second", both))
+        chain = ties.features(probability)
+        more_hidden, more_line = second.begin(chain, slice(width, None))
+        probability = sigmoid(second.finish(hidden + more_hidden, line + more_line))
     return Judgement(with_tastes(probability, features, weights), features, chain)
 
 
@@ -79,5 +76,6 @@ def with_tastes(probability: FloatArray, features: FloatArray, weights: Weights)
     held = np.clip(held, 1e-6, 1.0 - 1e-6)
     taste = sigmoid(_STEEP * np.log(held / (1.0 - held)) + _LEAN)
     taste = taste * (1.0 - features[:, COLUMN["conditional"]])
-    near = sigmoid(weights.score("taste", features[:, TASTE_COLUMNS]))
-    return (taste * near + (1.0 - taste) * probability).astype(np.float32)
+    near = sigmoid(weights.networks("taste").log_odds(features[:, TASTE_COLUMNS]))
+    mixed: FloatArray = (taste * near + (1.0 - taste) * probability).astype(np.float32)
+    return mixed

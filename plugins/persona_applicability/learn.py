@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from persona_applicability.chains import chain_features, support
+from persona_applicability.chains import tie
 from persona_applicability.compose import UNLIKELY, Example
 from persona_applicability.features import (
     TASTE_COLUMNS,
@@ -23,8 +23,10 @@ from persona_applicability.learn_spaces import learn_spaces
 from persona_applicability.material import Material
 from persona_applicability.parse import Parsed, parse
 from persona_applicability.phrasebook import Phrasebook
-from persona_applicability.space import Weights, sigmoid
+from persona_applicability.space import Weights
 from persona_engine.interfaces import Embed
+from persona_engine.modelling import sigmoid
+from persona_engine.scorers import Networks
 from persona_engine.types import FloatArray
 
 _UNLIKELY_COUNTS = 0.3
@@ -49,7 +51,8 @@ def prepared(example: Example, embed: Embed) -> tuple[Talk, list[Parsed], Spans]
 def judged(example: Example, embed: Embed, weights: Weights) -> FloatArray:
     """Return the probability of each instruction of an example."""
     talk, parsed, spans = prepared(example, embed)
-    return judge(talk, parsed, describe(parsed, spans, weights), weights).probability
+    described = describe(parsed, spans, weights)
+    return judge(talk, parsed, described, tie(parsed, described), weights).probability
 
 
 def fit(
@@ -70,26 +73,23 @@ def fit(
     weights = Weights(fingerprint, arrays)
     ready = [prepared(each, embed) for each in examples]
     described = [describe(parsed, spans, weights) for _, parsed, spans in ready]
+    ties = [tie(each[1], known) for each, known in zip(ready, described, strict=True)]
     features = [
-        instruction_features(talk, parsed, known, weights)
-        for (talk, parsed, _), known in zip(ready, described, strict=True)
+        instruction_features(talk, parsed, known, tied.alike, weights)
+        for (talk, parsed, _), known, tied in zip(ready, described, ties, strict=True)
     ]
-    links = [support(each[1], known) for each, known in zip(ready, described, strict=True)]
     labels = np.concatenate([each.labels for each in examples])
     weight = np.where(labels >= 0, 1.0, np.where(labels == UNLIKELY, _UNLIKELY_COUNTS, 0.0))
     y = np.clip(labels, 0.0, 1.0)
     x = np.concatenate(features)
     store(arrays, "first", fit_pass(x, y, weight, network=network, seed=seed))
     ends = np.cumsum([len(each) for each in features])[:-1]
-    p = [sigmoid(weights.score("first", each)) for each in features]
+    p = np.split(sigmoid(Networks.of(arrays, "first").log_odds(x)), ends)
     for again in range(2):
-        chain = [
-            chain_features(q, link, parsed)
-            for q, link, (_, parsed, _) in zip(p, links, ready, strict=True)
-        ]
+        chain = [tied.features(q) for q, tied in zip(p, ties, strict=True)]
         both = np.concatenate([x, np.concatenate(chain)], axis=1)
         store(arrays, "second", fit_pass(both, y, weight, network=network, seed=seed + 1 + again))
-        p = np.split(sigmoid(weights.score("second", both)), ends)
+        p = np.split(sigmoid(Networks.of(arrays, "second").log_odds(both)), ends)
     rows = taste_rows(examples)
     tastes = x[:, TASTE_COLUMNS][rows]
     small = replace(network, hidden=8, epochs=4 * network.epochs)

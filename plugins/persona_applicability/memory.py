@@ -6,35 +6,43 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-
-import numpy as np
-
-from persona_engine.types import FloatArray
+from typing import Generic, TypeVar
 
 _MOST = 4096
+Value = TypeVar("Value")
 
 
-class Memory:
-    """Remembers one row for each of the texts used last; the texts themselves are not kept.
+class Memory(Generic[Value]):
+    """Remembers one value for each of the texts used last; the texts themselves are not kept.
 
     Args:
-        most: How many rows to remember.
+        most: How many values to remember.
 
     Examples:
-        >>> memory = Memory()
-        >>> memory.rows(["a"], lambda positions: np.ones((len(positions), 2), np.float32))
-        array([[1., 1.]], dtype=float32)
-        >>> memory.rows(["a"], lambda positions: 1 / 0)
-        array([[1., 1.]], dtype=float32)
+        >>> memory = Memory[int](most=8)
+        >>> memory.one("a", lambda: 3), memory.one("a", lambda: 1 // 0)
+        (3, 3)
     """
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, *, most: int = _MOST) -> None:
         self._most = most
-        self._known: OrderedDict[bytes, FloatArray] = OrderedDict()
+        self._known: OrderedDict[bytes, Value] = OrderedDict()
         self._lock = threading.Lock()
 
-    def rows(self, texts: Sequence[str], find: Callable[[Sequence[int]], FloatArray]) -> FloatArray:
-        """Return a row for each text; ``find`` gives those of positions not seen before."""
+    def one(self, text: str, find: Callable[[], Value]) -> Value:
+        """Return what is known of a text; ``find`` tells it the first time."""
+        key = _key(text)
+        with self._lock:
+            known = self._known.get(key)
+        if known is None:
+            known = find()
+        self._remember({key: known})
+        return known
+
+    def each(
+        self, texts: Sequence[str], find: Callable[[Sequence[int]], Sequence[Value]]
+    ) -> list[Value]:
+        """Return a value for each text; ``find`` gives those of positions not seen before."""
         keys = [_key(each) for each in texts]
         with self._lock:
             found = {key: self._known[key] for key in keys if key in self._known}
@@ -42,23 +50,12 @@ class Memory:
         if new:
             found.update(zip(new, find(list(new.values())), strict=True))
         self._remember(found)
-        return np.stack([found[key] for key in keys])
+        return [found[key] for key in keys]
 
-    def whole(self, text: str, find: Callable[[], FloatArray]) -> FloatArray:
-        """Return what is known of one text, as it was found; not to be written to."""
-        key = _key(text)
+    def _remember(self, found: dict[bytes, Value]) -> None:
         with self._lock:
-            known = self._known.get(key)
-        if known is None:
-            known = find()
-            known.flags.writeable = False
-        self._remember({key: known})
-        return known
-
-    def _remember(self, found: dict[bytes, FloatArray]) -> None:
-        with self._lock:
-            for key, row in found.items():
-                self._known[key] = row
+            for key, value in found.items():
+                self._known[key] = value
                 self._known.move_to_end(key)
             while len(self._known) > self._most:
                 self._known.popitem(last=False)

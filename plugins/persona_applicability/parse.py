@@ -67,6 +67,7 @@ class Parsed:
         valued: Whether the condition is that something has a value.
         also: Whether it adds something to look at.
         person: Whether it begins by saying something of the person.
+        words: All stems of the above.
     """
 
     condition: str
@@ -80,6 +81,7 @@ class Parsed:
     valued: bool
     also: bool
     person: bool
+    words: frozenset[str]
 
 
 @lru_cache(maxsize=8192)
@@ -100,18 +102,21 @@ def parse(text: str, scope: str = "") -> Parsed:
     topic = _bare(condition)
     value = _value(main)
     deciding = stems(_value(topic)) - _SLOT_WORDS if topic else frozenset()
+    deciding = deciding or stems(topic) - _SLOT_WORDS or stems(topic)
+    value_words = stems(value) or stems(main)
     return Parsed(
         condition=topic,
         main=main,
         value=value,
-        value_words=stems(value) or stems(main),
-        deciding_words=deciding or stems(topic) - _SLOT_WORDS or stems(topic),
+        value_words=value_words,
+        deciding_words=deciding,
         condition_words=stems(topic),
         main_words=stems(main),
         asks=asks,
         valued=bool(_VALUED.search(topic)),
         also=bool(_ALSO.search(main)),
         person=bool(_PERSON.match(text)),
+        words=value_words | deciding | stems(topic) | stems(main),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,36 @@ _LONGEST = 60
 
 def reasons(parsed: Sequence[Parsed], judgement: Judgement, used: NDArray[np.bool_]) -> list[str]:
     """Return one reason for each instruction."""
+    seen = _seen(judgement)
     return [
-        _why_used(each, judgement, at) if used[at] else _why_not(each, judgement, at)
-        for at, each in enumerate(parsed)
+        _why_used(each, *signs[:3]) if applies else _why_not(each, *signs[3:])
+        for each, applies, signs in zip(parsed, used.tolist(), seen, strict=True)
     ]
 
 
-def _why_used(parsed: Parsed, judgement: Judgement, at: int) -> str:
-    features, chain = judgement.features[at], judgement.chain[at]
-    if features[COLUMN["general"]] > _LIKELY:
+def _seen(judgement: Judgement) -> Iterable[tuple[bool, bool, bool, bool, bool, int]]:
+    """Return, of each instruction, what reasons are told by."""
+    features, chain = judgement.features, judgement.chain
+    slots = features[:, COLUMN["named"] : COLUMN["named"] + len(SLOT_TYPES)]
+    near = features[:, [COLUMN["condition"], COLUMN["whole"], COLUMN["before"]]].max(axis=1) > _NEAR
+    named = np.where(slots.max(axis=1) > _NEAR, slots.argmax(axis=1), -1)
+    columns = (
+        features[:, COLUMN["general"]] > _LIKELY,
+        chain[:, [1, 3, 5]].max(axis=1) > _LIKELY,
+        chain[:, [8, 12]].max(axis=1) > _LIKELY,
+        (chain[:, 7] > _LIKELY) & (chain[:, 8] < _LIKELY),
+        near,
+        named,
+    )
+    return zip(*(each.tolist() for each in columns), strict=True)
+
+
+def _why_used(parsed: Parsed, general: bool, added: bool, led: bool) -> str:
+    if general:
         return "holds for every request"
-    if parsed.condition and chain[[1, 3, 5]].max() > _LIKELY:
+    if parsed.condition and added:
         return "is to be looked at too, another instruction says"
-    if parsed.condition and not parsed.asks and chain[[8, 12]].max() > _LIKELY:
+    if parsed.condition and not parsed.asks and led:
         return f"follows from another one that applies: {_short(parsed.condition)}"
     if parsed.condition and parsed.asks:
         return f"applies when you ask for {_short(parsed.condition)}, as now"
@@ -41,16 +58,12 @@ def _why_used(parsed: Parsed, judgement: Judgement, at: int) -> str:
     return "is about what you ask for"
 
 
-def _why_not(parsed: Parsed, judgement: Judgement, at: int) -> str:
-    features, chain = judgement.features[at], judgement.chain[at]
-    own = features[COLUMN["named"] : COLUMN["named"] + len(SLOT_TYPES)]
-    near = max(features[COLUMN["condition"]], features[COLUMN["whole"]], features[COLUMN["before"]])
-    if chain[7] > _LIKELY and chain[8] < _LIKELY:
+def _why_not(parsed: Parsed, unmet: bool, near: bool, named: int) -> str:
+    if unmet:
         return f"its condition does not hold now: {_short(parsed.condition)}"
-    if near > _NEAR and own.max() > _NEAR:
-        sort = SLOT_TYPES[int(np.argmax(own))]
-        return f"this request names its own {_SAYS.get(sort, 'wish')}"
-    if parsed.condition and near > _NEAR:
+    if near and named >= 0:
+        return f"this request names its own {_SAYS.get(SLOT_TYPES[named], 'wish')}"
+    if parsed.condition and near:
         return f"its condition does not hold now: {_short(parsed.condition)}"
     return "is about something else"
 

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_applicability.chains import support
+from persona_applicability.chains import Ties, tie
 from persona_applicability.features import Described, Spans, Talk, describe
 from persona_applicability.judge import Judgement, judge
 from persona_applicability.memory import Memory
 from persona_applicability.parse import Parsed, parse
 from persona_applicability.reasons import reasons
-from persona_applicability.space import Weights, load_weights
+from persona_applicability.space import TRAIN, Weights, load_weights
 from persona_engine.errors import ConfigError, FingerprintMismatchError, InvalidInputError
 from persona_engine.interfaces import LanguageTools
+from persona_engine.scorers import check_encoder
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
 
-_PROFILES = 32  # of users who are talking; one of 200 instructions takes half a megabyte
+_PROFILES = 32  # of users who are talking; one of 200 instructions takes two megabytes
+_REMEDY = f"use the sentence encoder all-minilm-l6-v2, or train for yours with {TRAIN}"
 _SPEAKER = re.compile(r"^\s*(?:user|human|customer)\s*:\s*", re.I)
 
 
@@ -67,12 +69,11 @@ class ApplicabilitySelector:
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(f"{setting} is {value!r}, expected 0 to 1")
         self._weights = weights or load_weights()
-        if fingerprint is not None and fingerprint != self._weights.fingerprint:
-            raise _mismatch(fingerprint, self._weights.fingerprint)
+        self._check_encoder(fingerprint)
         self._threshold = threshold
         self._must_threshold = must_threshold
-        self._memory = Memory()
-        self._profiles = Memory(most=2 * _PROFILES)  # rows and links of each
+        self._spans: Memory[FloatArray] = Memory()
+        self._profiles: Memory[tuple[Described, Ties]] = Memory(most=_PROFILES)
 
     def select(
         self,
@@ -99,14 +100,15 @@ class ApplicabilitySelector:
         """
         if not instructions:
             return ()
-        if tools.fingerprint != self._weights.fingerprint:
-            raise _mismatch(tools.fingerprint, self._weights.fingerprint)
+        self._check_encoder(tools.fingerprint)
         self._check(len(instructions), request, embeddings)
         parsed = [parse(each.text, each.scope) for each in instructions]
         talk = self._talk(conversation, request, tools)
-        described = self._described(instructions, parsed, embeddings, tools)
-        links = self._links(instructions, parsed, described)
-        judgement = judge(talk, parsed, described, self._weights, links=links)
+        texts = [f"{each.scope}\n{each.text}" for each in instructions]
+        described, ties = self._profiles.one(
+            "\0".join(texts), lambda: self._profile(texts, parsed, embeddings, tools)
+        )
+        judgement = judge(talk, parsed, described, ties, self._weights)
         least = np.where(
             [each.strength == "must" for each in instructions],
             self._must_threshold,
@@ -121,32 +123,22 @@ class ApplicabilitySelector:
         vectors = tools.embed(earlier) if earlier else np.zeros((0, len(request)), np.float32)
         return Talk(request, vectors, [*earlier, *turns[-1:]])
 
-    def _described(
+    def _profile(
         self,
-        instructions: Sequence[Instruction],
+        texts: Sequence[str],
         parsed: Sequence[Parsed],
         embeddings: FloatArray,
         tools: LanguageTools,
-    ) -> Described:
-        """Return what the instructions are like; those seen before need no embedding."""
+    ) -> tuple[Described, Ties]:
+        """Return what instructions are like and what ties them; known ones need no embedding."""
 
-        def find(rows: Sequence[int]) -> FloatArray:
-            return self._describe([parsed[at] for at in rows], embeddings[list(rows)], tools).rows
+        def find(rows: Sequence[int]) -> list[FloatArray]:
+            some = [parsed[at] for at in rows]
+            return list(self._describe(some, embeddings[list(rows)], tools).rows)
 
-        texts = [f"{each.scope}\n{each.text}" for each in instructions]
-        rows = self._profiles.whole(
-            "\0".join(["rows", *texts]), lambda: self._memory.rows(texts, find)
-        )
-        return Described(rows, self._weights.widths)
-
-    def _links(
-        self, instructions: Sequence[Instruction], parsed: Sequence[Parsed], described: Described
-    ) -> FloatArray:
-        """Return which instruction leads to which; computed once for a profile."""
-        texts = [f"{each.scope}\n{each.text}" for each in instructions]
-        return self._profiles.whole(
-            "\0".join(["links", *texts]), lambda: support(parsed, described)
-        )
+        rows = np.stack(self._spans.each(texts, find))
+        described = Described(rows, self._weights.widths)
+        return described, tie(parsed, described)
 
     def _describe(
         self, parsed: Sequence[Parsed], embeddings: FloatArray, tools: LanguageTools
@@ -161,6 +153,9 @@ class ApplicabilitySelector:
         spans = Spans(embeddings, condition, main, vectors[2 * parts :])
         return describe(parsed, spans, self._weights)
 
+    def _check_encoder(self, fingerprint: str | None) -> None:
+        check_encoder(fingerprint, self._weights.fingerprint, scorer="the selector", remedy=_REMEDY)
+
     def _check(self, count: int, request: FloatArray, embeddings: FloatArray) -> None:
         width = len(self._weights.arrays["space_request"])
         if embeddings.ndim != 2 or len(embeddings) != count or request.shape != embeddings[0].shape:
@@ -169,7 +164,9 @@ class ApplicabilitySelector:
                 f"({width},) and ({count}, {width})"
             )
         if embeddings.shape[1] != width:
-            raise _mismatch(f"width {embeddings.shape[1]}", f"width {width}")
+            raise FingerprintMismatchError(
+                f"embeddings are {embeddings.shape[1]} wide, expected {width}", remedy=_REMEDY
+            )
         if not (np.isfinite(request).all() and np.isfinite(embeddings).all()):
             raise InvalidInputError("embeddings have values that are not finite")
 
@@ -195,12 +192,4 @@ def _sorted(
             reason=f"{why[at]} (p = {p[at]:.2f})",
         )
         for at in order
-    )
-
-
-def _mismatch(found: str, expected: str) -> FingerprintMismatchError:
-    return FingerprintMismatchError(
-        f"the selector got sentence embeddings of {found}, but was trained on {expected}",
-        remedy="use the sentence encoder all-minilm-l6-v2, or train for yours with "
-        "python -m persona_applicability.train",
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.errors import ArtefactError
+from persona_engine.modelling import sigmoid
+from persona_engine.scorers import Networks, read_scorer, unit, write_scorer
 from persona_engine.types import FloatArray
 
 DATA = Path(__file__).parent / "data"
+TRAIN = "python -m persona_applicability.train"
 Values = NDArray[np.floating[Any]]
+_SMALL = 20_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,8 @@ class Weights:
     """
 
     fingerprint: str
-    arrays: dict[str, FloatArray]
+    arrays: Mapping[str, FloatArray]
+    _networks: dict[str, Networks] = field(default_factory=dict, init=False)
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -56,17 +59,12 @@ class Weights:
         weights = self.arrays[name]
         return sigmoid(embeddings @ weights[:-1] + weights[-1])
 
-    def score(self, name: str, features: FloatArray) -> FloatArray:
-        """Return the log odds ``(n,)`` of one pass, averaged over its networks and calibrated."""
-        a = self.arrays
-        x = np.clip((features - a[f"{name}_shift"]) * a[f"{name}_scale"], -5.0, 5.0)  # (n, F)
-        inner, outer = a[f"{name}_in"], a[f"{name}_out"]
-        hidden = np.tanh(x @ inner[:, :-1] + inner[:, -1:])  # (M, n, H)
-        logits = (hidden * outer[:, None, :-1]).sum(axis=-1) + outer[:, None, -1]  # (M, n)
-        logits += a[f"{name}_line"] @ x.T
-        slope, offset = a[f"{name}_platt"]
-        calibrated: FloatArray = (slope * logits.mean(axis=0) + offset).astype(np.float32)
-        return calibrated
+    def networks(self, name: str) -> Networks:
+        """Return the networks of one pass."""
+        found = self._networks.get(name)
+        if found is None:
+            found = self._networks[name] = Networks.of(self.arrays, name)
+        return found
 
 
 @lru_cache(maxsize=4)
@@ -76,46 +74,19 @@ def load_weights(folder: Path = DATA) -> Weights:
     Raises:
         ArtefactError: A file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        described = json.loads((folder / "weights.json").read_text(encoding="utf-8"))
-        arrays = load_file(folder / "weights.safetensors")
-        return Weights(
-            str(described["fingerprint"]),
-            {name: array.astype(np.float32) for name, array in arrays.items()},
-        )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ArtefactError(
-            f"the weights in {folder} cannot be read: {error}",
-            remedy="install the package again, or run python -m persona_applicability.train",
-        ) from error
+    return read_scorer(
+        lambda names, arrays: Weights(str(names["fingerprint"]), arrays),
+        folder / "weights.json",
+        folder / "weights.safetensors",
+        train=TRAIN,
+    )
 
 
 def save_weights(weights: Weights, folder: Path, *, about: Mapping[str, Any]) -> None:
     """Write large arrays as float16, small ones as float32, and what they are about as JSON."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
     arrays = {
-        name: np.ascontiguousarray(array, np.float16 if array.size > 20_000 else np.float32)
+        name: array.astype(np.float16 if array.size > _SMALL else np.float32)
         for name, array in weights.arrays.items()
     }
-    save_file(arrays, folder / "weights.safetensors")
-    described = {"fingerprint": weights.fingerprint, **about}
-    text = json.dumps(described, indent=1) + "\n"
-    (folder / "weights.json").write_text(text, encoding="utf-8")
-
-
-def unit(vectors: Values) -> FloatArray:
-    """Return rows of length one; rows of zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: FloatArray = (vectors / np.maximum(lengths, 1e-9)).astype(np.float32)
-    return scaled
-
-
-def sigmoid(x: Values) -> FloatArray:
-    """Return 1 / (1 + exp(-x)) without overflow."""
-    halved: FloatArray = (0.5 * (1.0 + np.tanh(0.5 * x))).astype(np.float32)
-    return halved
+    named = {"fingerprint": weights.fingerprint, **about}
+    write_scorer(named, arrays, folder / "weights.json", folder / "weights.safetensors")

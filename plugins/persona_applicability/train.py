@@ -74,7 +74,8 @@ def main() -> None:
     )
     # People ask about domains like those fitted and about others: half of the way is taken.
     slope, offset = calibrated(trial, unseen, embed).tolist()
-    weights.arrays["second_platt"] = np.array([(1 + slope) / 2, offset / 2], np.float32)
+    platt = np.array([(1 + slope) / 2, offset / 2], np.float32)
+    weights = Weights(weights.fingerprint, {**weights.arrays, "second_platt": platt})
     report["fitted"] = figures(weights, examples[: len(unseen)], embed)
     if not options.check:
         about = {"seed": options.seed, "examples": options.examples, **report}

@@ -12,20 +12,22 @@ import numpy as np
 import pytest
 
 from persona_applicability import ApplicabilitySelector, persona_instruction_selectors
-from persona_applicability.chains import chain_features
+from persona_applicability.chains import Ties, leads
 from persona_applicability.compose import ANY, Composer
 from persona_applicability.fit import Network, fit_head, fit_pass, fit_platt, fit_projection
 from persona_applicability.material import read_material
 from persona_applicability.memory import Memory
 from persona_applicability.parse import parse, stems
 from persona_applicability.phrasebook import Phrasebook
-from persona_applicability.space import Weights, load_weights, save_weights, sigmoid
+from persona_applicability.space import Weights, load_weights, save_weights
 from persona_engine.errors import (
     ArtefactError,
     ConfigError,
     FingerprintMismatchError,
     InvalidInputError,
 )
+from persona_engine.modelling import sigmoid
+from persona_engine.scorers import Networks
 from persona_engine.testing.language import language_tools
 from persona_engine.types import Instruction
 
@@ -140,7 +142,8 @@ def test_a_chain_is_as_probable_as_what_leads_to_it() -> None:
     parsed = [parse("My cuisine is Thai"), parse("If the cuisine is Thai, go to Baan")]
     links = np.zeros((3, 2, 2), np.float32)
     links[:, 0, 1] = 0.9
-    found = chain_features(np.array([0.5, 0.1], np.float32), links, parsed)
+    ties = Ties(np.eye(2, dtype=np.float32), *leads(links, parsed))
+    found = ties.features(np.array([0.5, 0.1], np.float32))
     assert found[1, 7:13] == pytest.approx([0.9, 0.45] * 3)
     assert found[1, 13] == pytest.approx(0.5)
     assert found[1, :7].tolist() == [0.0] * 7
@@ -148,18 +151,25 @@ def test_a_chain_is_as_probable_as_what_leads_to_it() -> None:
 
 
 def test_memory_forgets_the_oldest() -> None:
-    memory = Memory(most=2)
+    memory: Memory[float] = Memory(most=2)
     calls: list[list[int]] = []
 
     def find(rows):
         calls.append(list(rows))
-        return np.arange(len(rows), dtype=np.float32)[:, None]
+        return [float(each) for each in rows]
 
-    memory.rows(["a", "b"], find)
-    memory.rows(["c"], find)
-    memory.rows(["b", "c"], find)
-    memory.rows(["a"], find)
+    assert memory.each(["a", "b"], find) == [0.0, 1.0]
+    memory.each(["c"], find)
+    assert memory.each(["b", "c"], find) == [1.0, 0.0]
+    memory.each(["a"], find)
     assert calls == [[0, 1], [0], [0]]
+
+
+def test_memory_is_told_once() -> None:
+    memory: Memory[int] = Memory(most=1)
+    answers = iter((1, 2, 3))
+    told = [memory.one(each, lambda: next(answers)) for each in ("a", "a", "b", "a")]
+    assert told == [1, 1, 2, 3]
 
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
@@ -260,8 +270,8 @@ def test_fitting_recovers_what_was_planted() -> None:
     x = rng.standard_normal((2000, 6)).astype(np.float32)
     y = (x[:, 0] * x[:, 1] > 0).astype(np.float32)
     learned = fit_pass(x, y, np.ones(2000), network=Network(epochs=80, decay=0.0), seed=0)
-    weights = Weights("x", {f"p_{key}": value for key, value in learned.items()})
-    assert ((weights.score("p", x) > 0) == (y > 0.5)).mean() > 0.95
+    networks = Networks.of({f"p_{key}": value for key, value in learned.items()}, "p")
+    assert ((networks.log_odds(x) > 0) == (y > 0.5)).mean() > 0.95
     head = fit_head(x, (x[:, 2] > 0).astype(np.float32), np.ones(2000), decay=1e-4, seed=0)
     assert int(np.abs(head[:-1]).argmax()) == 2
 
