@@ -9,7 +9,7 @@ import numpy as np
 
 from persona_engine.errors import PluginError
 from persona_engine.interfaces import Reward, TextReward
-from persona_engine.types import Candidate, FloatArray, Ranking
+from persona_engine.types import Candidate, FloatArray, Ranking, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,13 @@ class Verdict:
 
 
 def rank_candidates(
-    texts: Sequence[str], features: FloatArray, reward: Reward | None, *, min_confidence: float
+    texts: Sequence[str],
+    features: FloatArray,
+    reward: Reward | None,
+    *,
+    min_confidence: float,
+    caution: float = 0.0,
+    bonus: FloatArray | None = None,
 ) -> Verdict:
     """Order candidates by expected reward; the plain sample is candidate 0.
 
@@ -46,6 +52,8 @@ def rank_candidates(
         features: Their features, ``(B, D)``.
         reward: The person's reward, or None.
         min_confidence: Least probability of being preferred to the plain sample.
+        caution: Standard deviations of its relative reward that a candidate loses.
+        bonus: Log-odds ``(B,)`` that something else than the reward gives each candidate.
 
     Raises:
         PluginError: The reward is not finite.
@@ -59,13 +67,16 @@ def rank_candidates(
     if isinstance(reward, TextReward):
         features, reward = reward.of_texts(texts, features)
     rewards, spreads = _relative_rewards(features[scored], reward)
-    best_first = [scored[i] for i in np.argsort(-rewards, kind="stable")]
-    first, decided, reason = _choose(best_first, features, reward, min_confidence)
+    extra = np.zeros(len(texts), np.float32) if bonus is None else bonus
+    worth = rewards - caution * spreads + extra[scored]
+    best_first = [scored[i] for i in np.argsort(-worth, kind="stable")]
+    preference = _Preference(reward, features, extra)
+    first, decided, reason = _choose(best_first, preference, min_confidence)
     order = [first, *(i for i in best_first if i != first)]
     return Verdict(
         order=(*order, *(i for i in everyone if i not in scored)),
         decided=decided,
-        confidence=_preference(reward, features, order[0], order[1]) if len(order) > 1 else None,
+        confidence=preference(order[0], order[1]) if len(order) > 1 else None,
         reason=reason,
         rewards=dict(zip(scored, map(float, rewards), strict=True)),
         spreads=dict(zip(scored, map(float, spreads), strict=True)),
@@ -86,7 +97,7 @@ def _relative_rewards(features: FloatArray, reward: Reward) -> tuple[FloatArray,
 
 
 def _choose(
-    best_first: Sequence[int], features: FloatArray, reward: Reward, min_confidence: float
+    best_first: Sequence[int], preference: _Preference, min_confidence: float
 ) -> tuple[int, bool, str]:
     """Return which candidate to show, whether the reward decided it, and why."""
     best = best_first[0]
@@ -95,7 +106,7 @@ def _choose(
     if len(best_first) == 1:
         return best, False, "there is one candidate, the plain sample"
     rival = 0 if best != 0 else best_first[1]
-    probability = _preference(reward, features, best, rival)
+    probability = preference(best, rival)
     if probability < min_confidence:
         return (
             0,
@@ -114,9 +125,18 @@ def _choose(
     )
 
 
-def _preference(reward: Reward, features: FloatArray, a: int, b: int) -> float:
-    """Return P(candidate ``a`` is preferred to candidate ``b``)."""
-    return float(reward.logit(features[[a]], features[[b]]).probability()[0])
+@dataclass(frozen=True, slots=True)
+class _Preference:
+    """P(candidate ``a`` is preferred to candidate ``b``)."""
+
+    reward: Reward
+    features: FloatArray
+    bonus: FloatArray
+
+    def __call__(self, a: int, b: int) -> float:
+        found = self.reward.logit(self.features[[a]], self.features[[b]])
+        shifted = Score(found.mean + (self.bonus[a] - self.bonus[b]), found.std)
+        return float(shifted.probability()[0])
 
 
 def by_reward(rewards: Mapping[int, float]) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ from persona_engine.types import (
     DecodingRequest,
     FloatArray,
     Generation,
+    IntArray,
+    Prompt,
     Sampling,
     Score,
     StepResult,
@@ -36,6 +38,37 @@ class Branches(Protocol):
     def step(self, sampling: Sampling) -> StepResult:
         """Append one token to each branch that has not ended."""
 
+    def next_log_probs(self) -> FloatArray:
+        """Return log-probabilities of each branch's next token, ``(B, V)``; zeros where it ended.
+
+        They are at temperature 1 and without any bias, of the branch's readings together.
+        """
+
+    def look_ahead(self, tokens: IntArray) -> FloatArray:
+        """Return the features ``(B, k, D)`` that each branch would have with each of k tokens.
+
+        All are read at once, in one batch. If one of them is appended next, it is not read again.
+        A token that ends the reply, and any token of a branch that has ended, changes nothing.
+
+        Args:
+            tokens: ``(B, k)``.
+        """
+
+    def append(self, tokens: Sequence[int], sampling: Sampling) -> StepResult:
+        """Append these tokens, one for each branch; what an ended branch is given is ignored.
+
+        Of ``sampling`` only the stop texts and the limit count.
+        """
+
+    def save(self) -> object:
+        """Return the present state, to which `restore` returns; nothing is copied."""
+
+    def restore(self, saved: object) -> None:
+        """Return to a saved state of these branches, random numbers included.
+
+        A state may be restored often, until an earlier one is.
+        """
+
     def features(self) -> FloatArray:
         """Return features ``(B, D)`` of the text so far, read from decoding's hidden states."""
 
@@ -58,6 +91,13 @@ class Generator(Protocol):
 
     def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
         """Read the conversation once and return that many branches on its cache."""
+
+    def prefill_each(self, prompts: Sequence[Prompt], *, seed: int) -> Branches:
+        """Return one branch for each prompt; equal conversations are read once.
+
+        Branch ``i`` draws the same numbers as branch ``i`` of `prefill` with the same seed. Its
+        features and its log-probability are those of its first reading.
+        """
 
     def log_likelihood(
         self, conversations: Sequence[Conversation], responses: Sequence[str]

@@ -50,6 +50,58 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One way in which a reply that grows is read.
+
+    Args:
+        conversation: The messages that it follows.
+        weight: Of its log-probabilities of the next token.
+
+    Raises:
+        InvalidInputError: The conversation is empty, or the weight is not a finite number.
+    """
+
+    conversation: Conversation
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.conversation:
+            raise InvalidInputError("the conversation is empty, expected at least one message")
+        if not _is_number(self.weight) or not math.isfinite(self.weight):
+            raise InvalidInputError(f"weight is {self.weight!r}, expected a finite number")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What one branch continues: log p(y) ∝ Σ_i w_i log p_i(y) over its readings.
+
+    Args:
+        readings: One, or several whose log-probabilities are added by their weights. The first is
+            the plain one: the branch's features and its own log-probability are read there.
+        plausible: A token is drawn only if the first reading gives it at least this share of its
+            likeliest token's probability (contrastive decoding's adaptive plausibility, Li et al.
+            2022, arXiv 2210.15097); 0 for every token.
+
+    Raises:
+        InvalidInputError: There is no reading, or ``plausible`` is outside 0 to 1.
+    """
+
+    readings: tuple[Reading, ...]
+    plausible: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.readings:
+            raise InvalidInputError("a prompt has no reading, expected at least one")
+        if not _is_number(self.plausible) or not 0.0 <= self.plausible <= 1.0:
+            raise InvalidInputError(f"plausible is {self.plausible!r}, expected 0 to 1")
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the next token's distribution is other than the first reading's."""
+        return len(self.readings) > 1 or self.readings[0].weight != 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class DecodingRequest:
     """One reply to generate.
 

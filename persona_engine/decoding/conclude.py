@@ -1,0 +1,104 @@
+"""How a search ends: finished branches become candidates, mended where they can be, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona_engine.decoding.objective import PLAIN_REWARD, Objective
+from persona_engine.interfaces import Branches, Generator, Reward
+from persona_engine.ranking import Verdict, rank_candidates
+from persona_engine.types import Candidate, DecodingRequest, FloatArray, Generation
+
+
+def conclude(
+    texts: Sequence[str],
+    branches: Branches,
+    reward: Reward | None,
+    *,
+    min_confidence: float,
+    request: DecodingRequest,
+    generator: Generator,
+    objective: Objective = PLAIN_REWARD,
+) -> Generation:
+    """Return finished branches as a result, best first; branch 0 is the plain sample.
+
+    What `DecodingRequest.mend` makes of a branch stands as one more candidate beside it, and is
+    judged by the branch's features until it is shown: only then it is read again.
+
+    Args:
+        texts: Of the branches, ``B`` of them.
+        branches: What they are.
+        reward: The person's reward, or None.
+        min_confidence: Least probability that another is preferred to the plain sample.
+        request: What was asked for.
+        generator: Of the branches.
+        objective: What else than the reward counts.
+
+    Raises:
+        PluginError: The reward is not finite.
+    """
+    drafts = _drafts(texts, request)
+    parents = np.array([each.branch for each in drafts])
+    features = branches.features()[parents]
+    bonus = objective.bonus(log_probs=branches.log_probs, tokens=branches.token_counts)
+    verdict = rank_candidates(
+        [each.text for each in drafts],
+        features,
+        reward,
+        min_confidence=min_confidence,
+        caution=objective.caution,
+        bonus=bonus[parents],
+    )
+    first = drafts[verdict.order[0]]
+    if first.edits:
+        features = features.copy()
+        features[verdict.order[0]] = _read_again(first.text, request, generator)
+    candidates = [_candidate(drafts[i], i, branches, verdict) for i in verdict.order]
+    return Generation(
+        candidates=tuple(candidates),
+        features=features[np.array(verdict.order)],
+        decided=verdict.decided,
+        confidence=verdict.confidence,
+        reason=f"{verdict.reason}; put right: {', '.join(first.edits)}"
+        if first.edits
+        else verdict.reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A candidate and the branch that it is, or was made from."""
+
+    text: str
+    branch: int
+    edits: tuple[str, ...] = ()
+
+
+def _drafts(texts: Sequence[str], request: DecodingRequest) -> list[_Draft]:
+    drafts = [_Draft(text, branch) for branch, text in enumerate(texts)]
+    mended = request.mend(texts) if request.mend is not None else ()
+    known = set(texts)
+    for branch, each in enumerate(mended):
+        if each is not None and each.edits and each.text not in known:
+            known.add(each.text)
+            drafts.append(_Draft(each.text, branch, each.edits))
+    return drafts
+
+
+def _read_again(text: str, request: DecodingRequest, generator: Generator) -> FloatArray:
+    features: FloatArray = generator.feature_encoder.encode([request.conversation], [text])[0]
+    return features
+
+
+def _candidate(draft: _Draft, place: int, branches: Branches, verdict: Verdict) -> Candidate:
+    return Candidate(
+        text=draft.text,
+        reward=verdict.rewards.get(place),
+        spread=verdict.spreads.get(place),
+        tokens=branches.token_counts[draft.branch],
+        log_prob=None if draft.edits else float(branches.log_probs[draft.branch]),
+        edits=draft.edits,
+    )
