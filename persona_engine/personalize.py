@@ -174,6 +174,7 @@ class Personalizer:
             order.candidates,
             order.seed,
             mend=obedience.mender,
+            bare=messages if applied.tokens else None,
         )
         with watch.step("decode"):
             generation = self._decoder().generate(request, generator, reward, on_text=on_text)
