@@ -3,13 +3,14 @@
 Public to plugins.
 """
 
-from persona_engine.decoding.conclude import conclude
+from persona_engine.decoding.conclude import Grown, conclude
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
 from persona_engine.decoding.outlet import OnText, Outlet, shared_beginning
 from persona_engine.decoding.start import begin, end_biases
 
 __all__ = [
     "PLAIN_REWARD",
+    "Grown",
     "Objective",
     "OnText",
     "Outlet",
