@@ -20,7 +20,8 @@ def read_attributes(path: Path) -> tuple[Attribute, ...]:
     """Return the attributes of a host: labelled pairs, one JSON object a line.
 
     Each line has ``attribute``, ``high`` and ``low``, two replies that differ in the attribute,
-    and, if need be, ``prompt``. The low pole is called "not" and the attribute's name.
+    and, if need be, ``prompt``. The low pole is called "not" and the attribute's name,
+    by which a language model is asked for it, too.
 
     Raises:
         ConfigError: The file cannot be read, or a line holds no such pair; its number is named.
@@ -31,7 +32,15 @@ def read_attributes(path: Path) -> tuple[Attribute, ...]:
             pair = _read_pair(path, number, line, pairs)
             pairs.setdefault(str(pair.style), []).append(pair)
     return tuple(
-        Attribute(name, f"not {name}", name, tuple(questions)) for name, questions in pairs.items()
+        Attribute(
+            name,
+            f"not {name}",
+            name,
+            tuple(questions),
+            low_wish=f"Do not write in this style: {_said(name)}.",
+            high_wish=f"Write in this style: {_said(name)}.",
+        )
+        for name, questions in pairs.items()
     )
 
 
@@ -67,6 +76,10 @@ def _read_pair(
     return Question(
         f"{name}-{place:02}", row.get("prompt", ""), row["high"], row["low"], style=name, high="a"
     )
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def plain_word(word: str) -> str:

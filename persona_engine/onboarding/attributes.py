@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from persona_engine.onboarding.bank import STYLES, question_bank
+from persona_engine.onboarding.wishes import WISHES
 from persona_engine.types import Question
 
 
@@ -20,6 +21,8 @@ class Attribute:
         pairs: Questions whose two replies are at the two poles.
         low_words: Further words for the low pole.
         high_words: Further words for the high pole.
+        low_wish: What to ask of a language model for the low pole.
+        high_wish: The same for the high pole.
     """
 
     name: str
@@ -28,6 +31,8 @@ class Attribute:
     pairs: tuple[Question, ...]
     low_words: tuple[str, ...] = ()
     high_words: tuple[str, ...] = ()
+    low_wish: str = ""
+    high_wish: str = ""
 
 
 @cache
@@ -49,6 +54,7 @@ def bank_attributes() -> tuple[Attribute, ...]:
             tuple(pairs[style.name]),
             style.low_words,
             style.high_words,
+            *WISHES[style.name],
         )
         for style in STYLES.values()
     )
