@@ -1,4 +1,4 @@
-"""What decoders have in common: how they begin, what they climb, what they stream, how they end.
+"""What decoders have in common: begin, climb, stream, end, and write down how they searched.
 
 Public to plugins.
 """
@@ -6,6 +6,7 @@ Public to plugins.
 from persona_engine.decoding.conclude import Grown, conclude
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
 from persona_engine.decoding.outlet import OnText, Outlet, shared_beginning
+from persona_engine.decoding.search import SearchLog, decode, note_choice
 from persona_engine.decoding.start import begin, end_biases
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "Objective",
     "OnText",
     "Outlet",
+    "SearchLog",
     "begin",
     "conclude",
+    "decode",
     "end_biases",
+    "note_choice",
     "shared_beginning",
 ]

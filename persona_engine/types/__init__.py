@@ -63,14 +63,19 @@ from persona_engine.types.preference import (
     Posterior,
     Score,
 )
+from persona_engine.types.search import Block, Budget, Compute, Considered, Record, Search
 
 __all__ = [
     "Answer",
     "Arrays",
     "AttributePairs",
+    "Block",
+    "Budget",
     "Candidate",
     "Check",
     "Comparison",
+    "Compute",
+    "Considered",
     "Context",
     "Conversation",
     "DecodingRequest",
@@ -104,11 +109,13 @@ __all__ = [
     "ReactionKind",
     "Reading",
     "Receipt",
+    "Record",
     "Reply",
     "Role",
     "Sampling",
     "Scope",
     "Score",
+    "Search",
     "SelectedInstruction",
     "Side",
     "Signals",

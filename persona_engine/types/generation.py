@@ -10,6 +10,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.types.chat import Candidate, Conversation
 from persona_engine.types.evidence import FloatArray
 from persona_engine.types.instruction import Mending
+from persona_engine.types.search import Budget, Record, Search
 
 Mend = Callable[[Sequence[str]], tuple[Mending | None, ...]]
 
@@ -113,6 +114,12 @@ class DecodingRequest:
         mend: Returns, for each of some replies, what a program makes of it so that it keeps the
             instructions in use; None where it does, or cannot be made to. What is mended is one
             more candidate beside the reply that it was made from.
+        budget: What the reply may cost; `persona_engine.decoding.decode` keeps to it.
+        record: Takes each choice of the search, as `persona_engine.decoding.note_choice` writes
+            it; None where nobody asks.
+        bare: The conversation without the instructions that were placed; None where none was.
+        styles: Wishes about how the reply is written that suit the person, such as "Be funny.",
+            best first; candidates may be drawn under them. Each is a line that is safe in a prompt.
     """
 
     conversation: Conversation
@@ -120,6 +127,10 @@ class DecodingRequest:
     candidates: int
     seed: int
     mend: Mend | None = None
+    budget: Budget | None = None
+    record: Record | None = None
+    bare: Conversation | None = None
+    styles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,7 @@ class Generation:
             candidate is the one that plain sampling would have given.
         confidence: P(first is preferred to second), or None.
         reason: Why the first candidate was chosen, in words.
+        search: How it was searched for; `persona_engine.decoding.decode` writes it.
     """
 
     candidates: tuple[Candidate, ...]
@@ -153,6 +165,7 @@ class Generation:
     decided: bool
     confidence: float | None
     reason: str
+    search: Search | None = None
 
 
 def _is_number(value: object) -> bool:
