@@ -38,6 +38,12 @@ class Branches(Protocol):
     def step(self, sampling: Sampling) -> StepResult:
         """Append one token to each branch that has not ended."""
 
+    def draw(self, sampling: Sampling) -> IntArray:
+        """Return the tokens ``(B,)`` that `step` would append, and use up their random numbers.
+
+        ``step(s)`` is ``append(draw(s), s)``; what is drawn may be looked ahead at before that.
+        """
+
     def next_log_probs(self) -> FloatArray:
         """Return log-probabilities of each branch's next token, ``(B, V)``; zeros where it ended.
 

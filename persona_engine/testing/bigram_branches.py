@@ -71,11 +71,15 @@ class BigramBranches:
 
     def step(self, sampling: Sampling) -> StepResult:
         """Append one word to each branch that has not ended."""
+        return self.append(self.draw(sampling).tolist(), sampling)
+
+    def draw(self, sampling: Sampling) -> IntArray:
+        """Return the words ``(B,)`` that `step` would append, and use up their random numbers."""
         drawn = [
             END if branch.finished else _draw(self._next(branch), branch.rng.random(), sampling)
             for branch in self._branches
         ]
-        return self.append(drawn, sampling)
+        return np.asarray(drawn, np.int64)
 
     def next_log_probs(self) -> FloatArray:
         """Return log-probabilities of each branch's next word, ``(B, V)``; zeros where it ended."""
