@@ -126,6 +126,7 @@ class MeteredBranches:
         self._meter = meter
         self._readings = readings
         self._growing = branches.size
+        self._read_ahead: IntArray | None = None
 
     @property
     def size(self) -> int:
@@ -144,7 +145,12 @@ class MeteredBranches:
 
     def step(self, sampling: Sampling) -> StepResult:
         """Append one token to each branch that has not ended."""
-        return self._counted(self._branches.step(self._limited(sampling)))
+        self._read_ahead = None
+        return self._counted(self._branches.step(self._limited(sampling)), self._growing)
+
+    def draw(self, sampling: Sampling) -> IntArray:
+        """Return the tokens ``(B,)`` that `step` would append."""
+        return self._branches.draw(sampling)
 
     def next_log_probs(self) -> FloatArray:
         """Return log-probabilities of each branch's next token, ``(B, V)``."""
@@ -152,12 +158,18 @@ class MeteredBranches:
 
     def look_ahead(self, tokens: IntArray) -> FloatArray:
         """Return the features ``(B, k, D)`` that each branch would have with each of k tokens."""
-        self._meter.read_tokens(int(tokens.size))
+        self._meter.read_tokens(round(self._growing * tokens.shape[1] * self._readings))
+        self._read_ahead = tokens
         return self._branches.look_ahead(tokens)
 
     def append(self, tokens: Sequence[int], sampling: Sampling) -> StepResult:
         """Append these tokens, one for each branch."""
-        return self._counted(self._branches.append(tokens, self._limited(sampling)))
+        ahead, self._read_ahead = self._read_ahead, None
+        unread = self._growing
+        if ahead is not None:  # what was looked ahead at is not read again
+            pairs = zip(ahead.tolist(), tokens, strict=True)
+            unread = min(unread, sum(token not in row for row, token in pairs))
+        return self._counted(self._branches.append(tokens, self._limited(sampling)), unread)
 
     def save(self) -> object:
         """Return the present state."""
@@ -185,7 +197,8 @@ class MeteredBranches:
     def _limited(self, sampling: Sampling) -> Sampling:
         return replace(sampling, max_tokens=1) if self._meter.spent else sampling
 
-    def _counted(self, result: StepResult) -> StepResult:
-        self._meter.read_tokens(round(self._growing * self._readings))
+    def _counted(self, result: StepResult, read: int) -> StepResult:
+        if read:
+            self._meter.read_tokens(round(read * self._readings))
         self._growing = self.size - sum(result.finished)
         return result
