@@ -3,7 +3,7 @@
 Public to plugins.
 """
 
-from persona_engine.decoding.conclude import Grown, conclude
+from persona_engine.decoding.conclude import conclude
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
 from persona_engine.decoding.outlet import OnText, Outlet, shared_beginning
 from persona_engine.decoding.search import SearchLog, decode, note_choice
@@ -11,7 +11,6 @@ from persona_engine.decoding.start import begin, end_biases
 
 __all__ = [
     "PLAIN_REWARD",
-    "Grown",
     "Objective",
     "OnText",
     "Outlet",

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
-from persona_engine.interfaces import Generator, Reward
+from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.ranking import Verdict, rank_candidates
 from persona_engine.types import Candidate, DecodingRequest, FloatArray, Generation
 
 
-class Grown(Protocol):
-    """What counts of branches once they have ended; `persona_engine.interfaces.Branches` have it.
-
-    A search whose branches grow in several places shows them as one by these.
-    """
-
-    @property
-    def token_counts(self) -> tuple[int, ...]:
-        """Tokens that each branch has generated."""
-
-    @property
-    def log_probs(self) -> FloatArray:
-        """Summed log-probability of each branch, ``(B,)``."""
-
-    def features(self) -> FloatArray:
-        """Return features ``(B, D)``."""
-
-
 def conclude(
     texts: Sequence[str],
-    branches: Grown,
+    branches: Branches,
     reward: Reward | None,
     *,
     min_confidence: float,
@@ -112,7 +93,7 @@ def _read_again(text: str, request: DecodingRequest, generator: Generator) -> Fl
     return features
 
 
-def _candidate(draft: _Draft, place: int, branches: Grown, verdict: Verdict) -> Candidate:
+def _candidate(draft: _Draft, place: int, branches: Branches, verdict: Verdict) -> Candidate:
     return Candidate(
         text=draft.text,
         reward=verdict.rewards.get(place),
