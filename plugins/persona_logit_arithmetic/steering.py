@@ -1,0 +1,85 @@
+"""What a reply is steered by: instructions placed in its prompt, and tastes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from persona_engine.types import Conversation, DecodingRequest, Prompt, Reading
+from persona_logit_arithmetic.arithmetic import Contrast, combined_readings
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """How one candidate is steered.
+
+    Args:
+        strength: λ.
+        styles: Wishes that are added to its prompt, averaged over; none for what stands there.
+    """
+
+    strength: float
+    styles: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"λ = {self.strength:g}" + "".join(f", {each!r}" for each in self.styles)
+
+
+def steerable(request: DecodingRequest) -> bool:
+    """Return whether anything is known in words that a reply can be steered by."""
+    bare = request.bare
+    placed = bare is not None and list(bare) != list(request.conversation)
+    return placed or bool(request.styles)
+
+
+def ladder(
+    request: DecodingRequest, strengths: Sequence[float], *, styles: int, count: int
+) -> list[Rung]:
+    """Return how each of the steered candidates is steered: strengths and tastes take turns.
+
+    At temperature 0, where two that are steered alike are equal, each way occurs once.
+
+    Args:
+        request: Its styles, best first, are taken from the first on.
+        strengths: λ, in turn.
+        styles: How many of them one candidate is steered by.
+        count: Candidates to steer.
+    """
+    known = request.styles
+    rungs = [
+        Rung(
+            strengths[place % len(strengths)],
+            tuple(known[(place + n) % len(known)] for n in range(min(styles, len(known)))),
+        )
+        for place in range(count)
+    ]
+    return rungs if request.sampling.temperature > 0.0 else list(dict.fromkeys(rungs))
+
+
+def steered_prompt(request: DecodingRequest, rung: Rung, *, plausible: float) -> Prompt:
+    """Return log p = log p_told + λ (log p_told − log p_bare) as a prompt.
+
+    Told has the placed instructions and the rung's wishes in the prompt, bare has neither; several
+    wishes are averaged over, log p_told = Σ_i log p_i / m. The first reading stays the plain
+    one, with the instructions and without the wishes.
+    """
+    plain = Reading(request.conversation)
+    bare = plain if request.bare is None else Reading(request.bare)
+    told = [Reading(_under(request.conversation, each)) for each in rung.styles] or [plain]
+    share = 1.0 / len(told)
+    contrasts = [
+        *(Contrast(share, each, plain) for each in told),
+        *(Contrast(share * rung.strength, each, bare) for each in told),
+    ]
+    return Prompt(combined_readings(plain, contrasts), plausible)
+
+
+def _under(conversation: Conversation, wish: str) -> Conversation:
+    """Return the conversation with a wish beside its last user turn."""
+    messages = list(conversation)
+    for place in range(len(messages) - 1, -1, -1):
+        if messages[place]["role"] == "user":
+            content = messages[place]["content"]
+            messages[place] = {**messages[place], "content": f"{content}\n\n{wish}"}
+            break
+    return tuple(messages)
