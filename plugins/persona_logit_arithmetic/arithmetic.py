@@ -94,7 +94,8 @@ def draw(log_probs: FloatArray, uniforms: FloatArray, sampling: Sampling) -> Int
         sampling: Temperature and nucleus.
     """
     if sampling.temperature == 0.0:
-        return log_probs.argmax(-1)
+        likeliest: IntArray = log_probs.argmax(-1)
+        return likeliest
     rows = zip(log_probs.astype(np.float64), uniforms.tolist(), strict=True)
     return np.array([_draw_row(row, uniform, sampling) for row, uniform in rows])
 
