@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 from persona_engine.config import EngineConfig
 from persona_engine.interfaces import (
-    Decoder,
     InstructionMiner,
     InstructionSelector,
     InstructionVerifier,
@@ -41,14 +40,6 @@ class ChosenPlugins:
 
     def _settings(self, plugin: str) -> Mapping[str, Any]:
         return self.config.plugin_settings.get(plugin, {})
-
-    @property
-    def decoder(self) -> Decoder:
-        """Produces replies."""
-        name = self.config.decoder
-        return self._once(
-            "decoder", lambda: self.plugins.create("decoder", name, **self._settings(name))
-        )
 
     @property
     def selector(self) -> InstructionSelector:

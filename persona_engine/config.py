@@ -37,7 +37,10 @@ class EngineConfig(BaseSettings):
         feature_encoder: Which features rewards are learned on: ``generator`` reads the language
             model's hidden states; any other name is an encoder plugin run on ``sentence_encoder``.
         reward_model: Plugin that learns what users prefer.
-        decoder: Plugin that produces replies.
+        decoder: Plugin that produces replies; ``auto`` spends ``decoding_budget`` on what gains
+            most.
+        decoding_budget: What ``auto`` may spend on a reply, such as ``2x`` of plain decoding or
+            ``800ms``.
         instruction_selector: Plugin that judges which instructions apply.
         instruction_verifiers: Plugins that judge whether replies keep instructions; of several that
             can judge one, the first does.
@@ -85,6 +88,7 @@ class EngineConfig(BaseSettings):
     feature_encoder: str = GENERATOR_FEATURES
     reward_model: str = "hierarchical"
     decoder: str = "best_of_n"
+    decoding_budget: str | float = "2x"
     instruction_selector: str = "applicability"
     instruction_verifiers: tuple[str, ...] = ("constraints", "adherence")
     instruction_miner: str = "signals"

@@ -10,16 +10,19 @@ import numpy as np
 
 from persona_engine.attributes import Attributes, tastes_of
 from persona_engine.belief import Belief
+from persona_engine.choosing import Decoders, Way
 from persona_engine.conversation import as_conversation, check_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.features import Text, check_response
+from persona_engine.guiding import Guidance, guidance
 from persona_engine.instructions import AppliedInstructions
-from persona_engine.interfaces import Decoder, Generator
+from persona_engine.interfaces import Generator
 from persona_engine.learning import Learner
 from persona_engine.obedience import Obedience
 from persona_engine.onboarding import in_words
 from persona_engine.ranking import as_given, by_reward, rank_candidates
 from persona_engine.reminding import Reminder, untouched
+from persona_engine.rewards import OWN, RewardPart
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.store import check_text
 from persona_engine.types import (
@@ -45,13 +48,17 @@ class Order:
         sampling: How tokens are drawn.
         candidates: Replies to consider when the user's taste is known.
         seed: Decides every draw.
+        way: How it is decoded.
         personal: False for exactly the base reply.
+        reward: What the search climbs, beside the instructions that can be verified.
     """
 
     sampling: Sampling
     candidates: int
     seed: int
+    way: Way
     personal: bool = True
+    reward: tuple[tuple[RewardPart, float], ...] = ((OWN, 1.0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Personalizer:
     Args:
         learner: Gives the user's posterior.
         reminder: Selects, places and verifies standing instructions.
-        decoder: Produces the reply.
+        decoders: Produce the reply.
         attributes: What tastes are said in.
     """
 
@@ -77,12 +84,12 @@ class Personalizer:
         *,
         learner: Learner,
         reminder: Reminder,
-        decoder: Callable[[], Decoder],
+        decoders: Decoders,
         attributes: Callable[[], Attributes],
     ) -> None:
         self._learner = learner
         self._reminder = reminder
-        self._decoder = decoder
+        self._decoders = decoders
         self._attributes = attributes
 
     def personalize(
@@ -159,15 +166,15 @@ class Personalizer:
         watch = Stopwatch()
         skipped: list[str] = []
         applied = untouched(messages)
-        belief: Belief | None = None
+        guide = Guidance()
         if order.personal:
             applied = self._reminder.remind(scope, messages, watch)
             with watch.step("posterior"):
-                belief = self._useful_belief(scope, messages, skipped)
+                guide = guidance(self._learner, scope, messages, order.reward, skipped)
         else:
             skipped.append("everything personal: the base reply was asked for")
         obedience = self._reminder.obedience(scope, messages, applied.decisions)
-        reward = obedience.guide(belief) if obedience else belief
+        reward = obedience.guide(guide.reward) if obedience else guide.reward
         request = DecodingRequest(
             applied.messages,
             order.sampling,
@@ -177,10 +184,13 @@ class Personalizer:
             bare=messages if applied.tokens else None,
         )
         with watch.step("decode"):
-            generation = self._decoder().generate(request, generator, reward, on_text=on_text)
+            generation = self._decoders.decode(
+                order.way, request, generator, reward, on_text=on_text
+            )
         with watch.step("verify"):
             generation = _checked(generation, obedience)
-        trace = _trace(applied, belief, generation, watch, skipped)
+        trace = _trace(applied, guide, generation, watch, skipped)
+        belief = guide.belief
         return Spoken(generation, trace if belief is None else self._told(scope, belief, trace))
 
     def tastes(self, scope: Scope, belief: Belief) -> tuple[Taste, ...]:
@@ -204,18 +214,6 @@ class Personalizer:
             several = "instructions" if len(obedience) > 1 else "instruction"
             grounds.append(f"by {len(obedience)} {several} in use")
         return "; ".join(grounds)
-
-    def _useful_belief(
-        self, scope: Scope, messages: Conversation, skipped: list[str]
-    ) -> Belief | None:
-        belief = self._learner.belief(scope, prompt=messages)
-        if belief is None:
-            skipped.append("the reward: no population is published for this feature space")
-            return None
-        if not belief.informed:
-            skipped.append("the reward: no comparison by this user yet")
-            return None
-        return belief
 
 
 def _knows(belief: Belief | None) -> bool:
@@ -248,16 +246,19 @@ def _checked(generation: Generation, obedience: Obedience) -> Generation:
 
 def _trace(
     applied: AppliedInstructions,
-    belief: Belief | None,
+    guide: Guidance,
     generation: Generation,
     watch: Stopwatch,
     skipped: Sequence[str],
 ) -> Trace:
     placed = any(each.used for each in applied.decisions)
     reasons = [applied.reason] if placed or applied.decisions else []
-    guided = belief is not None or any(each.checks for each in generation.candidates)
+    belief = guide.belief
+    guided = guide.reward is not None or any(each.checks for each in generation.candidates)
     if guided:
         reasons.append(generation.reason)
+    if guide.words:
+        reasons.append(f"searched by {', '.join(guide.words)}")
     return Trace(
         personalized=placed or (guided and generation.decided),
         reason="; ".join(reasons) or "nothing personal is known or wanted",
@@ -268,6 +269,7 @@ def _trace(
         skipped=tuple(skipped),
         reward_model=None if belief is None else belief.model.name,
         population=None if belief is None else belief.population.version,
+        search=generation.search,
     )
 
 

@@ -9,8 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from persona_engine.attributes import Attributes
+from persona_engine.choosing import Decoders
 from persona_engine.chosen import ChosenPlugins
 from persona_engine.config import GENERATOR_FEATURES, EngineConfig
+from persona_engine.decoding.cost import CostBook
 from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache, Text
@@ -121,11 +123,21 @@ class Runtime(ChosenPlugins):
             return Personalizer(
                 learner=self.learner,
                 reminder=self._reminder(),
-                decoder=lambda: self.decoder,
+                decoders=self.decoders,
                 attributes=lambda: self.attributes,
             )
 
         return self._once("personalizer", make)
+
+    @property
+    def decoders(self) -> Decoders:
+        """The decoders, by name and by budget."""
+        return self._once(
+            "decoders",
+            lambda: Decoders(
+                self.plugins, self.config.plugin_settings, CostBook(self.config.data_folder)
+            ),
+        )
 
     def _reminder(self) -> Reminder:
         return Reminder(

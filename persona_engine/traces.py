@@ -7,7 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from persona_engine.types import Candidate, Check, Instruction, SelectedInstruction, Step, Trace
+from persona_engine.types import (
+    Block,
+    Candidate,
+    Check,
+    Compute,
+    Considered,
+    Instruction,
+    Search,
+    SelectedInstruction,
+    Step,
+    Trace,
+)
 
 _TIMES = ("created_at", "valid_from", "valid_until")
 
@@ -42,6 +53,7 @@ def trace_from_json(document: Mapping[str, Any]) -> Trace:
     fields["candidates"] = tuple(_candidate(each) for each in document["candidates"])
     fields["steps"] = tuple(Step(**each) for each in document["steps"])
     fields["skipped"] = tuple(document["skipped"])
+    fields["search"] = _search(document.get("search"))
     return Trace(**fields)
 
 
@@ -58,6 +70,7 @@ def explain(trace: Trace) -> Explanation:
     lines = [f"{kind}: {trace.reason}."]
     lines += _instruction_lines(trace)
     lines += _candidate_lines(trace)
+    lines += _search_lines(trace.search)
     lines += [f"Put right: {each}." for shown in trace.candidates[:1] for each in shown.edits]
     lines += [
         f"{_kept(each)}: {each.text!r}: {each.reason} ({each.verifier})."
@@ -105,6 +118,21 @@ def _candidate_lines(trace: Trace) -> list[str]:
     return lines
 
 
+def _search_lines(search: Search | None) -> list[str]:
+    if search is None:
+        return []
+    spent = search.compute
+    lines = [
+        f"Decoded by {search.decoder}: {spent.token_steps} tokens in {spent.forwards} runs of the "
+        f"network, {spent.seconds:.2f} s."
+    ]
+    lines += [f"Plan: {search.plan}."] if search.plan else []
+    lines += [f"Cut short: {search.ended}."] if search.ended else []
+    choices = len(search.blocks) + search.left_out
+    lines += [f"{choices} choices on the way; `persona explain` draws them."] if choices else []
+    return lines
+
+
 def _kept(check: Check) -> str:
     if check.probability in (0.0, 1.0):
         return "Kept" if check.probability else "Not kept"
@@ -120,6 +148,16 @@ def _candidate(document: Mapping[str, Any]) -> Candidate:
     checks = tuple(Check(**each) for each in document.get("checks", ()))
     edits = tuple(document.get("edits", ()))
     return Candidate(**{**document, "checks": checks, "edits": edits})
+
+
+def _search(document: Mapping[str, Any] | None) -> Search | None:
+    if document is None:
+        return None
+    blocks = tuple(
+        Block(**{**each, "candidates": tuple(Considered(**c) for c in each["candidates"])})
+        for each in document["blocks"]
+    )
+    return Search(**{**document, "blocks": blocks, "compute": Compute(**document["compute"])})
 
 
 def _selected(document: Mapping[str, Any]) -> SelectedInstruction:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
 from persona_engine.types.instruction import Check, SelectedInstruction
+from persona_engine.types.search import Search
 
 Role = Literal["system", "user", "assistant", "tool"]
 Side = Literal["a", "b"]
@@ -121,6 +122,7 @@ class Trace:
         adapter: Name of the adapter that was active, or None for the base model.
         tastes: The person's strongest tastes as the reward model had them, in words; may be empty.
         steering: What the person set by hand, in words; empty for nothing.
+        search: How the reply was searched for and what that cost, or None.
     """
 
     personalized: bool
@@ -135,6 +137,7 @@ class Trace:
     adapter: str | None = None
     tastes: str = ""
     steering: str = ""
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True)

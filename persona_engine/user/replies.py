@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from persona_engine.choosing import AUTO, Decoding, Way
 from persona_engine.conversation import check_conversation
+from persona_engine.decoding.plan import parse_allowance
 from persona_engine.errors import InvalidInputError
 from persona_engine.personalize import Order, Spoken, finished
+from persona_engine.rewards import OWN, RewardChoice, reward_parts
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.streaming import ReplyStream, TextSink
 from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
@@ -27,6 +30,9 @@ class Replies(ScopedToUser):
         max_tokens: int | None = None,
         temperature: float | None = None,
         personal: bool = True,
+        decoding: Decoding | None = None,
+        budget: str | float | None = None,
+        reward: RewardChoice = OWN,
     ) -> Reply:
         """Return a reply that fits the person, with the trace of why.
 
@@ -37,12 +43,31 @@ class Replies(ScopedToUser):
             max_tokens: Longest reply; the configured length if omitted.
             temperature: The configured one if omitted.
             personal: False for exactly the base reply.
+            decoding: A decoder's name, ``(name, settings)``, or a decoder; ``"auto"`` chooses the
+                one that gains most for the budget. The configured one if omitted, or ``"auto"``
+                where a budget is given.
+            budget: What the reply may cost: ``"800ms"``, or a number of milliseconds, for any
+                decoder, after which what has been said by then is the reply; ``"2x"`` of plain
+                decoding for ``"auto"``.
+            reward: What the search climbs, beside the instructions that can be verified:
+                ``"user"`` for the person's own posterior; a function that returns a log-odds-like
+                number for each of some replies; `persona_engine.rewards.Together` for several
+                people; or a list of such with weights, ``[("user", 1.0), (function, 0.5)]``.
 
         Raises:
             InvalidInputError: The messages or a setting cannot be used.
+            PluginError: There is no such decoder; the message lists those there are.
             WeightsError: The language model cannot be found.
         """
-        order = self._order(seed, candidates, max_tokens, temperature, personal)
+        order = self._order(
+            seed,
+            candidates,
+            max_tokens,
+            temperature,
+            personal,
+            way=self._way(decoding, budget),
+            reward=reward,
+        )
         spoken = self._runtime.personalizer.speak(
             self.scope, messages, order, self._runtime.generator
         )
@@ -57,6 +82,9 @@ class Replies(ScopedToUser):
         max_tokens: int | None = None,
         temperature: float | None = None,
         personal: bool = True,
+        decoding: Decoding | None = None,
+        budget: str | float | None = None,
+        reward: RewardChoice = OWN,
     ) -> ReplyStream:
         """Do as `chat`, giving each piece of text as soon as it is settled.
 
@@ -64,7 +92,15 @@ class Replies(ScopedToUser):
             Iterate over it for the text; afterwards `ReplyStream.reply` is the reply.
         """
         check_conversation(messages)
-        order = self._order(seed, candidates, max_tokens, temperature, personal)
+        order = self._order(
+            seed,
+            candidates,
+            max_tokens,
+            temperature,
+            personal,
+            way=self._way(decoding, budget),
+            reward=reward,
+        )
 
         def speak(sink: TextSink) -> Reply:
             spoken = self._runtime.personalizer.speak(
@@ -88,9 +124,11 @@ class Replies(ScopedToUser):
         Raises:
             InvalidInputError: The messages cannot be used.
         """
-        order = self._order(0, None, None, None, True)
         return self._runtime.personalizer.personalize(
-            self.scope, messages, order.sampling, candidates=order.candidates
+            self.scope,
+            messages,
+            self._sampling(None, None),
+            candidates=self._runtime.config.candidates,
         )
 
     def explain(self, reply_id: str) -> Explanation:
@@ -108,18 +146,41 @@ class Replies(ScopedToUser):
         max_tokens: int | None,
         temperature: float | None,
         personal: bool,
+        *,
+        way: Way,
+        reward: RewardChoice,
     ) -> Order:
         config = self._runtime.config
         count = config.candidates if candidates is None else candidates
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
             raise InvalidInputError(f"candidates is {count!r}, expected 1 to 256")
         check_seed(seed)
-        sampling = Sampling(
+        sampling = self._sampling(max_tokens, temperature)
+        return Order(sampling, count, seed, way, personal, reward_parts(reward))
+
+    def _sampling(self, max_tokens: int | None, temperature: float | None) -> Sampling:
+        config = self._runtime.config
+        return Sampling(
             temperature=config.temperature if temperature is None else temperature,
             top_p=config.top_p,
             max_tokens=config.max_tokens if max_tokens is None else max_tokens,
         )
-        return Order(sampling, count, seed, personal)
+
+    def _way(self, decoding: Decoding | None, budget: str | float | None) -> Way:
+        config = self._runtime.config
+        if decoding is None:
+            decoding = config.decoder if budget is None else AUTO
+        decoder = self._runtime.decoders.named(decoding)
+        if budget is None and decoder is None:
+            budget = config.decoding_budget
+        allowance = None if budget is None else parse_allowance(budget)
+        if decoder is not None and allowance is not None and allowance.times is not None:
+            raise InvalidInputError(
+                f"budget is {budget!r} with decoding {decoder.name!r}, expected a time, such as "
+                "'800ms'",
+                remedy="say decoding='auto', which chooses how many candidates a share pays for",
+            )
+        return Way(decoder, allowance)
 
     def _keep(self, messages: Conversation, spoken: Spoken) -> Reply:
         text = spoken.generation.candidates[0].text
