@@ -41,6 +41,7 @@ def rank_candidates(
     min_confidence: float,
     caution: float = 0.0,
     bonus: FloatArray | None = None,
+    plain: bool = True,
 ) -> Verdict:
     """Order candidates by expected reward; the plain sample is candidate 0.
 
@@ -54,6 +55,7 @@ def rank_candidates(
         min_confidence: Least probability of being preferred to the plain sample.
         caution: Standard deviations of its relative reward that a candidate loses.
         bonus: Log-odds ``(B,)`` that something else than the reward gives each candidate.
+        plain: Whether the plain sample is among them; a search may know that it is not the best.
 
     Raises:
         PluginError: The reward is not finite.
@@ -71,7 +73,10 @@ def rank_candidates(
     worth = rewards - caution * spreads + extra[scored]
     best_first = [scored[i] for i in np.argsort(-worth, kind="stable")]
     preference = _Preference(reward, features, extra)
-    first, decided, reason = _choose(best_first, preference, min_confidence)
+    if plain:
+        first, decided, reason = _choose(best_first, preference, min_confidence)
+    else:
+        first, decided, reason = best_first[0], True, f"best of {len(best_first)} that ended"
     order = [first, *(i for i in best_first if i != first)]
     return Verdict(
         order=(*order, *(i for i in everyone if i not in scored)),

@@ -22,6 +22,7 @@ def conclude(
     request: DecodingRequest,
     generator: Generator,
     objective: Objective = PLAIN_REWARD,
+    plain: bool = True,
 ) -> Generation:
     """Return finished branches as a result, best first; branch 0 is the plain sample.
 
@@ -36,6 +37,7 @@ def conclude(
         request: What was asked for.
         generator: Of the branches.
         objective: What else than the reward counts.
+        plain: Whether the plain sample is among them; a search may know that it is not the best.
 
     Raises:
         PluginError: The reward is not finite.
@@ -51,6 +53,7 @@ def conclude(
         min_confidence=min_confidence,
         caution=objective.caution,
         bonus=bonus[parents],
+        plain=plain,
     )
     first = drafts[verdict.order[0]]
     if first.edits:

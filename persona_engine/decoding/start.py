@@ -1,9 +1,10 @@
-"""How a search begins: how many branches, on what prompt, of what lengths."""
+"""How a search begins: how many branches, on what prompts, of what lengths."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from persona_engine.decoding.styles import styled_prompts
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.types import DecodingRequest, Sampling
@@ -29,7 +30,12 @@ def end_biases(branches: int, spread: float) -> tuple[float, ...]:
 
 
 def begin(
-    request: DecodingRequest, generator: Generator, reward: Reward | None, *, length_spread: float
+    request: DecodingRequest,
+    generator: Generator,
+    reward: Reward | None,
+    *,
+    length_spread: float,
+    styled: float = 0.0,
 ) -> tuple[Branches, Sampling]:
     """Return branches on the prompt, and how they are to be sampled; branch 0 is the plain sample.
 
@@ -40,6 +46,8 @@ def begin(
         generator: Reads the prompt.
         reward: The person's reward, or None.
         length_spread: Of `end_biases`.
+        styled: Share of the branches, never the first, that are drawn under the request's styles.
+            They are judged as replies to the plain prompt; see `styled_prompts`.
 
     Raises:
         InvalidInputError: ``candidates`` is below 1, or the conversation cannot be read.
@@ -48,5 +56,12 @@ def begin(
         raise InvalidInputError(f"candidates is {request.candidates!r}, expected at least 1")
     several = reward is not None and request.sampling.temperature > 0.0
     count = request.candidates if several else 1
+    sampling = replace(request.sampling, end_bias=end_biases(count, length_spread))
+    under_styles = min(round(styled * count), count - 1) if request.styles else 0
+    if under_styles:
+        prompts = styled_prompts(
+            request.conversation, request.styles, plain=count - under_styles, styled=under_styles
+        )
+        return generator.prefill_each(prompts, seed=request.seed), sampling
     branches = generator.prefill(request.conversation, branches=count, seed=request.seed)
-    return branches, replace(request.sampling, end_bias=end_biases(count, length_spread))
+    return branches, sampling
