@@ -129,7 +129,7 @@ def _search_lines(search: Search | None) -> list[str]:
     lines += [f"Plan: {search.plan}."] if search.plan else []
     lines += [f"Cut short: {search.ended}."] if search.ended else []
     choices = len(search.blocks) + search.left_out
-    lines += [f"{choices} choices on the way; `persona explain` draws them."] if choices else []
+    lines += [f"Choices on the way: {choices}."] if choices else []
     return lines
 
 

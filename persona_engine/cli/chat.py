@@ -35,6 +35,12 @@ def chat(
     temperature: Annotated[
         float | None, typer.Option(min=0.0, help="0 for the likeliest words.")
     ] = None,
+    decoding: Annotated[
+        str | None, typer.Option(help="Decoder by name; auto for what the budget is best spent on.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="What a reply may cost: 2x of plain decoding, or 800ms.")
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -53,6 +59,8 @@ def chat(
             max_tokens=max_tokens,
             temperature=temperature,
             personal=not base,
+            decoding=decoding,
+            budget=budget,
         )
         if message is None:
             Session(person, sampler).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,9 @@ import typer
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, UserOption, options_of
 from persona_engine.cli.output import print_json, printable, stdout
+from persona_engine.cli.search_tree import search_tree
 from persona_engine.errors import InvalidInputError
+from persona_engine.trace_page import trace_page
 
 ReplyArgument = Annotated[str, typer.Argument(help="Id of the reply.", metavar="REPLY")]
 
@@ -67,14 +70,36 @@ def _positions(text: str) -> list[int]:
 
 
 def explain(
-    context: typer.Context, reply: ReplyArgument, *, user: UserOption, json: JsonOption = False
+    context: typer.Context,
+    reply: ReplyArgument,
+    *,
+    user: UserOption,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with the tree of the search to this file.")
+    ] = None,
+    json: JsonOption = False,
 ) -> None:
-    """Say in words and numbers why a reply was chosen."""
+    """Say in words and numbers why a reply was chosen, and draw how it was searched for."""
     with options_of(context).user(user) as person:
         explanation = person.explain(reply)
+    if html is not None:
+        _write_page(html, trace_page(explanation.trace, title=f"Reply {reply}"))
     if json:
         print_json(
             {"user": user, "reply": reply, "text": explanation.text, "trace": explanation.trace}
         )
-    else:
-        stdout().print(printable(explanation.text), soft_wrap=True)
+        return
+    stdout().print(printable(explanation.text), soft_wrap=True)
+    tree = search_tree(explanation.trace)
+    if tree is not None:
+        stdout().print(tree)
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(
+            f"--html is {str(path)!r}, which cannot be written: {error}",
+            remedy="name a file in a folder that exists",
+        ) from error

@@ -35,6 +35,8 @@ class Sampler:
         max_tokens: Longest reply, or None for the configured length.
         temperature: Or None for the configured one.
         personal: False for the reply that anybody would get.
+        decoding: Decoder by name, or None for the configured one.
+        budget: What a reply may cost, or None.
     """
 
     seed: int = 0
@@ -42,6 +44,8 @@ class Sampler:
     max_tokens: int | None = None
     temperature: float | None = None
     personal: bool = True
+    decoding: str | None = None
+    budget: str | None = None
 
     def reply(self, user: User, messages: list[Message]) -> Reply:
         """Return a reply when it is complete."""
@@ -52,6 +56,8 @@ class Sampler:
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             personal=self.personal,
+            decoding=self.decoding,
+            budget=self.budget,
         )
 
     def show(self, user: User, messages: list[Message]) -> Reply:
@@ -64,6 +70,8 @@ class Sampler:
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             personal=self.personal,
+            decoding=self.decoding,
+            budget=self.budget,
         )
         pieces = iter(stream)
         with _thinking():

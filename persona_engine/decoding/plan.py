@@ -15,7 +15,7 @@ from persona_engine.decoding.cost import CostModel
 from persona_engine.errors import InvalidInputError
 
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*[x×]")
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s)")
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ def parse_allowance(value: str | float) -> Allowance:
     """Return what a host's word for a budget allows.
 
     Args:
-        value: ``"2x"`` of plain decoding, ``"800ms"``, ``"1.5s"``, or a number of milliseconds.
+        value: ``"2x"`` of plain decoding, ``"800ms"``, ``"1.5s"``, or a number of milliseconds, in a
+            text or not.
 
     Raises:
         InvalidInputError: It is none of these, or not above 0; a share is at least 1.
@@ -52,7 +53,7 @@ def parse_allowance(value: str | float) -> Allowance:
         if share and float(share[1]) >= 1.0:
             return Allowance(times=float(share[1]))
         if time and float(time[1]) > 0.0:
-            return Allowance(milliseconds=float(time[1]) * (1.0 if time[2] == "ms" else 1e3))
+            return Allowance(milliseconds=float(time[1]) * (1e3 if time[2] == "s" else 1.0))
     raise InvalidInputError(
         f"budget is {value!r}, expected such as '2x' of plain decoding (at least 1x), '800ms', "
         "'1.5s', or a number of milliseconds above 0"
