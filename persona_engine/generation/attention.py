@@ -1,35 +1,140 @@
-"""Attention of one new token on a CPU, for models whose query heads share key-value heads."""
+"""Attention of new tokens to a prompt that many branches share and to what each has said itself."""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-_NAME = "persona_packed_sdpa"
+if TYPE_CHECKING:
+    from persona_engine.generation.key_values import BranchCache
+
+_NAME = "persona_branches"
+
+# Queries that read the keys of a prompt together. Always as many, whatever runs beside a branch:
+# kernels of other sizes add up in another order.
+_QUERIES_TOGETHER = 12
+
+# A part of an attention: its values (..., D) in float32, and the log of its normaliser (...).
+Part = tuple[torch.Tensor, torch.Tensor]
 
 
-def use_packed_attention(network: Any) -> None:  # noqa: ANN401  # a transformers model
-    """Let a network on the CPU attend query heads of one group together while decoding.
+def use_branch_attention(network: Any) -> None:  # noqa: ANN401  # a transformers model
+    """Let a network attend as a `BranchCache` wants it while one is read; else as it did.
 
     Torch's grouped-query kernel handles each query head apart and reads the keys once for each:
     1,560 µs a layer for 8 branches of 300 tokens with 9 query heads on 3 key-value heads, against
     310 µs when the 3 queries of a group stand in one call (Ainslie et al. 2023, "GQA",
-    arXiv 2305.13245, for the grouping). Everything else runs as it did.
+    arXiv 2305.13245, for the grouping); that holds for any cache.
     """
     if network.config._attn_implementation != "sdpa":
         return
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    AttentionInterface.register(_NAME, _packed_attention)
+    AttentionInterface.register(_NAME, _attention)
     AttentionMaskInterface.register(_NAME, sdpa_mask)
     network.set_attn_implementation(_NAME)
 
 
-def _packed_attention(
+@contextmanager
+def reading(cache: BranchCache) -> Iterator[None]:
+    """Let this thread's forward passes attend to a cache of branches."""
+    _present.cache = cache
+    try:
+        yield
+    finally:
+        _present.cache = None
+
+
+def attend_prompt(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+) -> Part:
+    """Return the attention of queries of many rows to the keys that they share.
+
+    Args:
+        query: ``(R, G, Q, D)``: rows, groups of heads, heads of a group.
+        key: ``(1, G, T, D)``.
+        value: ``(1, G, T, Dv)``.
+        scale: Factor of the products.
+    """
+    rows, groups, heads, width = query.shape
+    together = max(1, _QUERIES_TOGETHER // heads)
+    chunks = -(-rows // together)
+    if chunks * together > rows:
+        filling = query[:1].expand(chunks * together - rows, -1, -1, -1)
+        query = torch.cat([query, filling])
+    folded = query.view(chunks, together, groups, heads, width).transpose(1, 2)
+    found, normaliser = attend(
+        folded.reshape(chunks, groups, together * heads, width),
+        key.expand(chunks, -1, -1, -1),
+        value.expand(chunks, -1, -1, -1),
+        scale,
+    )
+    found = found.view(chunks, groups, together, heads, -1).transpose(1, 2)
+    normaliser = normaliser.view(chunks, groups, together, heads).transpose(1, 2)
+    return (
+        found.reshape(chunks * together, groups, heads, -1)[:rows],
+        normaliser.reshape(chunks * together, groups, heads)[:rows],
+    )
+
+
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> Part:
+    """Return softmax(q kᵀ · scale) v and the log of its normaliser.
+
+    Args:
+        query: ``(B, G, Q, D)``.
+        key: ``(B, G, T, D)``.
+        value: ``(B, G, T, Dv)``.
+        scale: Factor of the products.
+    """
+    if query.device.type == "cpu" and hasattr(torch.ops.aten, _CPU_KERNEL):
+        kernel = getattr(torch.ops.aten, _CPU_KERNEL)
+        found, normaliser = kernel(query, key, value, scale=scale)
+        return found.float(), normaliser
+    products = (query @ key.transpose(-1, -2)).float() * scale
+    weights = products.softmax(-1).to(value.dtype)
+    return (weights @ value).float(), products.logsumexp(-1)
+
+
+def attend_own(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> Part:
+    """Return the attention of tokens that stand side by side, each to itself alone.
+
+    Args:
+        query: ``(B, k, G, Q, D)``.
+        key: ``(B, G, k, D)``.
+        value: ``(B, G, k, Dv)``.
+        scale: Factor of the products.
+    """
+    keys, values = (each.transpose(1, 2)[:, :, :, None].float() for each in (key, value))
+    products = (query.float() * keys).sum(-1) * scale  # (B, k, G, Q)
+    return values.expand(*products.shape, -1), products
+
+
+def joined(parts: list[Part]) -> torch.Tensor:
+    """Return the attention to all parts' keys together (..., D), exact but for rounding."""
+    (found, normaliser), *others = parts
+    for more, its_normaliser in others:
+        share = torch.sigmoid(its_normaliser - normaliser)[..., None]
+        found = torch.lerp(found, more, share)
+        normaliser = torch.logaddexp(normaliser, its_normaliser)
+    return found
+
+
+class _Present(threading.local):
+    cache: BranchCache | None = None
+
+
+_present = _Present()
+_CPU_KERNEL = "_scaled_dot_product_flash_attention_for_cpu"
+
+
+def _attention(
     module: nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -40,12 +145,16 @@ def _packed_attention(
     **kwargs: Any,  # noqa: ANN401  # whatever an architecture hands to its attention
 ) -> tuple[torch.Tensor, None]:
     batch, heads, new, depth = query.shape
+    scale = depth**-0.5 if scaling is None else scaling
+    if _present.cache is not None:
+        layer: Any = module
+        return _present.cache.attend(layer.layer_idx, query, key, value, scale), None
     groups = key.shape[1]
     plain = attention_mask is None and kwargs.get("position_bias") is None
     if new != 1 or heads == groups or not plain or kwargs.get("softcap") is not None:
         return _sdpa(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     packed = query.reshape(batch, groups, heads // groups, depth)
-    attended = scaled_dot_product_attention(packed, key, value, scale=scaling)  # (B, G, H/G, D)
+    attended = scaled_dot_product_attention(packed, key, value, scale=scale)  # (B, G, H/G, D)
     return attended.reshape(batch, 1, heads, value.shape[-1]), None
 
 

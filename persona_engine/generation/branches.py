@@ -1,25 +1,24 @@
-"""A batch of replies that grow together over one key-value cache."""
+"""A batch of replies that grow together over one cache of keys and values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from persona_engine.errors import GenerationError, InvalidInputError
+from persona_engine.generation.branch_state import Ahead, SavedBranches
 from persona_engine.generation.detokenize import TextStream
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.loading import LoadedModel
 from persona_engine.generation.reply import GrowingReply
-from persona_engine.generation.sampling import draw_tokens, ending_ramp
-from persona_engine.types import FloatArray, Sampling, StepResult
-
-# Matrix kernels for a single row add up in another order than those for several rows, which agree
-# with one another. With two rows at least, a branch's text is the same however many run beside it.
-_FEWEST_ROWS = 2
+from persona_engine.generation.rows import open_rows
+from persona_engine.generation.running_means import RunningMeans
+from persona_engine.generation.sampling import draw_tokens, end_bias
+from persona_engine.generation.seats import Seats
+from persona_engine.types import FloatArray, IntArray, Sampling, StepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,7 @@ class DecodingSetup:
         hidden_size: Width ``H`` of a hidden state.
         end_tokens: Tokens that end a reply.
         context: Most tokens that the model reads.
+        vocabulary: Number of tokens that there are, ``V``.
         length_feature: Whether features end with log(1 + number of tokens).
     """
 
@@ -40,46 +40,47 @@ class DecodingSetup:
     hidden_size: int
     end_tokens: tuple[int, ...]
     context: int
+    vocabulary: int
     length_feature: bool
 
 
 class CachedBranches:
-    """`persona_engine.interfaces.Branches` on a transformers key-value cache.
+    """`persona_engine.interfaces.Branches` on a transformers model.
 
-    The prompt is read once, for all branches. Branches that still grow have always read equally
-    many tokens, so that the batch needs no padding and no mask. A branch that has ended leaves the
-    cache at the next step: the copy costs as much as one step's growth of the cache, and every
-    later step is cheaper.
+    A prompt is read once, for all branches that continue it. A branch that has ended leaves the
+    batch at the next step, and every later step is cheaper. A branch of several readings is a row
+    of the batch for each.
 
-    The feature layer's hidden states are summed as they are computed. A branch draws from its own
-    random numbers, so that its text does not depend on how many branches run beside it.
+    A branch draws from its own random numbers, and no kernel depends on how many rows there are, so
+    that its text does not depend on how many branches run beside it; on CUDA that holds but for the
+    rounding of sums.
 
     Args:
         setup: Model and settings.
-        prompt: Tokens of the prompt.
-        branches: How many replies to grow.
+        seats: What each branch continues.
         seed: Decides every draw.
     """
 
-    def __init__(
-        self, setup: DecodingSetup, prompt: Sequence[int], *, branches: int, seed: int
-    ) -> None:
-        if branches < 1:
-            raise InvalidInputError(f"branches is {branches!r}, expected at least 1")
+    def __init__(self, setup: DecodingSetup, seats: Seats, *, seed: int) -> None:
         self._setup = setup
+        self._seats = seats
         self._seed = seed % 2**64
         self._streams = 0
-        self._read = len(prompt)  # tokens in the cache, the same for every row
         self._replies = [
             GrowingReply(TextStream(setup.model.tokenizer), self._new_rng())
-            for _ in range(branches)
+            for _ in range(seats.branches)
         ]
-        self._rows = list(range(branches))  # the branch that each row of the cache belongs to
-        self._fed = np.zeros(branches, np.int64)  # tokens whose hidden states are in the sums
-        self._recent: list[list[torch.Tensor]] = [[] for _ in range(branches)]
-        device = setup.model.device
-        self._sums = torch.zeros((branches, setup.hidden_size), device=device)  # (B, H)
-        self._cache, self._logits = self._prefill(prompt)
+        self._means = RunningMeans(
+            seats.branches,
+            width=setup.hidden_size,
+            device=setup.model.device,
+            length_feature=setup.length_feature,
+        )
+        self._ahead: Ahead | None = None
+        with torch.inference_mode():
+            self._rows, self._logits = open_rows(
+                setup.model, setup.tap, seats.prompts, seats.of_row
+            )
 
     @property
     def size(self) -> int:
@@ -93,10 +94,9 @@ class CachedBranches:
 
     @property
     def log_probs(self) -> FloatArray:
-        """Summed log-probability of each branch under the model, ``(B,)``."""
+        """Summed log-probability of each branch under its first reading, ``(B,)``."""
         return np.array([sum(reply.log_probs) for reply in self._replies], np.float32)
 
-    @torch.inference_mode()
     def step(self, sampling: Sampling) -> StepResult:
         """Append one token to each branch that has not ended.
 
@@ -104,14 +104,86 @@ class CachedBranches:
             GenerationError: The model's output is not a number.
             InvalidInputError: ``sampling.end_bias`` has not one value for each branch.
         """
-        growing = [b for b, reply in enumerate(self._replies) if not reply.finished]
+        return self.append(self.draw(sampling), sampling)
+
+    @torch.inference_mode()
+    def draw(self, sampling: Sampling) -> IntArray:
+        """Return the tokens ``(B,)`` that `step` would append, and use up their random numbers.
+
+        Raises:
+            GenerationError: The model's output is not a number.
+            InvalidInputError: ``sampling.end_bias`` has not one value for each branch.
+        """
+        drawn = np.full(self.size, self._setup.end_tokens[0], np.int64)
+        growing = self._growing()
         if growing:
-            for branch, token, log_prob in self._draw(growing, sampling):
-                self._append(branch, token, log_prob, sampling)
+            logits, mixing = self._next(growing)
+            ending = self._end_bias(growing, sampling, logits)
+            biases = [each for each in (mixing, ending) if each is not None]
+            uniforms = [self._replies[b].rng.random(dtype=np.float32) for b in growing]
+            drawn[growing] = draw_tokens(
+                logits + sum(biases) if biases else logits,
+                torch.tensor(uniforms, device=logits.device),
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+            ).cpu()
+        return drawn
+
+    @torch.inference_mode()
+    def next_log_probs(self) -> FloatArray:
+        """Return the next token's log-probabilities, ``(B, V)``; zeros for a branch that ended.
+
+        Raises:
+            GenerationError: The model's output is not a number.
+        """
+        found = np.zeros((self.size, self._setup.vocabulary), np.float32)
+        growing = self._growing()
+        if growing:
+            logits, mixing = self._next(growing)
+            mixed = logits if mixing is None else logits + mixing
+            found[growing] = mixed.log_softmax(-1).cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def append(self, tokens: Sequence[int] | IntArray, sampling: Sampling) -> StepResult:
+        """Append these tokens, one for each branch that has not ended.
+
+        Raises:
+            GenerationError: The model's output is not a number.
+            InvalidInputError: There is not one token of the vocabulary for each branch.
+        """
+        given = self._checked(tokens, (self.size,))
+        growing = self._growing()
+        if growing:
+            logits, _ = self._next(growing)
+            chosen = torch.from_numpy(given[growing]).to(logits.device)[:, None]
+            log_probs = logits.gather(-1, chosen)[:, 0] - logits.logsumexp(-1)
+            for branch, log_prob in zip(growing, log_probs.tolist(), strict=True):
+                self._append(branch, int(given[branch]), log_prob, sampling)
         return StepResult(
             tuple(reply.settled_text(sampling.stop) for reply in self._replies),
             tuple(reply.finished for reply in self._replies),
         )
+
+    @torch.inference_mode()
+    def look_ahead(self, tokens: IntArray) -> FloatArray:
+        """Return the features ``(B, k, D)`` that each branch would have with each of k tokens.
+
+        Raises:
+            InvalidInputError: They are not ``(B, k)`` tokens of the vocabulary.
+        """
+        given = self._checked(tokens, (self.size, np.shape(tokens)[-1] if np.ndim(tokens) else 0))
+        features = np.repeat(self.features()[:, None], given.shape[1], axis=1)  # (B, k, D)
+        growing = self._growing()
+        if growing:
+            self._leave_out_ended(growing)
+            asked = given[self._seats.of_branch]  # (R, k)
+            logits, hidden = self._rows.read(asked.tolist())
+            self._ahead = Ahead(asked, logits, hidden)
+            new = self._means.ahead(growing, hidden[self._seats.first_rows(growing)])
+            ends = np.isin(given[growing], self._setup.end_tokens)[..., None]
+            features[growing] = np.where(ends, features[growing], new)
+        return features
 
     @torch.inference_mode()
     def features(self) -> FloatArray:
@@ -122,12 +194,7 @@ class CachedBranches:
         not. A branch without any token has zeros.
         """
         self._read_pending()
-        fed = torch.from_numpy(np.maximum(self._fed, 1)[:, None]).to(self._sums.device)
-        means: FloatArray = (self._sums / fed).float().cpu().numpy()  # (B, H)
-        if not self._setup.length_feature:
-            return means
-        lengths = np.log1p(np.array(self.token_counts, np.float32))
-        return np.concatenate([means, lengths[:, None]], axis=1)
+        return self._means.features()
 
     @torch.inference_mode()
     def fork(self, indices: Sequence[int]) -> None:
@@ -143,9 +210,9 @@ class CachedBranches:
             raise InvalidInputError(
                 f"indices are {list(indices)}, expected one or more from 0 to {self.size - 1}"
             )
-        row_of = {branch: row for row, branch in enumerate(self._rows)}
-        self._keep_rows([row_of[index] for index in indices if index in row_of])
-        self._rows = [new for new, index in enumerate(indices) if index in row_of]
+        self._settle_look_ahead()
+        self._keep_rows(self._seats.fork(indices))
+        self._means.fork(indices)
         seen: set[int] = set()
         replies = []
         for index in indices:
@@ -153,9 +220,6 @@ class CachedBranches:
             replies.append(reply.twin(self._new_rng()) if index in seen else reply)
             seen.add(index)
         self._replies = replies
-        self._recent = [list(self._recent[index]) for index in indices]
-        self._fed = self._fed[list(indices)]
-        self._sums = self._sums[list(indices)]
 
     def drop(self, indices: Sequence[int]) -> None:
         """Give up these branches.
@@ -170,57 +234,69 @@ class CachedBranches:
         self.fork([index for index in range(self.size) if index not in set(indices)])
 
     @torch.inference_mode()
-    def _prefill(self, prompt: Sequence[int]) -> tuple[Any, torch.Tensor]:
-        """Read the prompt once; return the cache of all rows and the logits ``(rows, V)``."""
-        from transformers import DynamicCache
-
-        network = self._setup.model.network
-        tokens = torch.tensor([prompt], device=self._setup.model.device)  # (1, T)
-        cache: Any = DynamicCache(config=network.config)
-        output = network(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(max(self.size, _FEWEST_ROWS))
-        first = output.logits[:, -1].clone()
-        first[:, list(self._setup.end_tokens)] = -torch.inf  # a reply has at least one token
-        return cache, first.expand(self.size, -1)
-
-    def _draw(self, growing: list[int], sampling: Sampling) -> list[tuple[int, int, float]]:
-        """Draw the next token of each growing branch: branch, token, log-probability."""
-        self._read_pending()
-        rows = [row for row, branch in enumerate(self._rows) if branch in set(growing)]
-        logits = self._logits if len(rows) == len(self._rows) else self._logits[rows]
-        uniforms = torch.tensor([self._replies[b].rng.random(dtype=np.float32) for b in growing])
-        tokens, log_probs = draw_tokens(
-            logits.float(),
-            uniforms.to(logits.device),
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            bias=self._end_bias(growing, sampling.end_bias, logits),
+    def save(self) -> SavedBranches:
+        """Return the present state, to which `restore` returns."""
+        self._settle_look_ahead()
+        return SavedBranches(
+            rows=self._rows.save(),
+            seats=self._seats.copy(),
+            logits=self._logits,
+            replies=tuple(reply.exact_copy() for reply in self._replies),
+            means=self._means.copy(),
+            streams=self._streams,
         )
-        values = log_probs.tolist()
-        if not np.isfinite(values).all():
+
+    @torch.inference_mode()
+    def restore(self, saved: object) -> None:
+        """Return to a saved state of these branches, random numbers included.
+
+        Raises:
+            InvalidInputError: It is not such a state.
+        """
+        if not isinstance(saved, SavedBranches):
+            raise InvalidInputError(f"saved is {saved!r}, expected what `save` returned")
+        self._rows.restore(saved.rows)
+        self._seats = saved.seats.copy()
+        self._logits = saved.logits
+        self._replies = [reply.exact_copy() for reply in saved.replies]
+        self._means = saved.means.copy()
+        self._streams = saved.streams
+        self._ahead = None
+
+    def _growing(self) -> list[int]:
+        return [branch for branch, reply in enumerate(self._replies) if not reply.finished]
+
+    def _next(self, growing: list[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the growing branches' next logits ``(b, V)``, and what mixing adds to them."""
+        self._read_pending()
+        logits, mixing = self._seats.combine(self._logits, growing)
+        if not bool(torch.isfinite(logits.amax(-1)).all()):
             raise GenerationError(
-                f"the model's logits are not finite after {self._read} tokens",
+                f"the model's logits are not finite after {max(self.token_counts)} tokens",
                 remedy="use dtype bfloat16 or float32, and check the weights with `persona doctor`",
             )
-        return list(zip(growing, tokens.tolist(), values, strict=True))
+        empty = [place for place, branch in enumerate(growing) if not self._replies[branch].tokens]
+        if empty:  # a reply has at least one token
+            logits = logits.clone()
+            for token in self._setup.end_tokens:
+                logits[empty, token] = -torch.inf
+        return logits, mixing
 
     def _end_bias(
-        self, growing: list[int], biases: Sequence[float], logits: torch.Tensor
+        self, growing: list[int], sampling: Sampling, logits: torch.Tensor
     ) -> torch.Tensor | None:
-        """Return what is added to the growing branches' logits ``(rows, V)``, or None."""
+        """Return what is added to the growing branches' logits ``(b, V)``, or None."""
+        biases = sampling.end_bias
         if not biases:
             return None
         if len(biases) != self.size:
             raise InvalidInputError(
                 f"end_bias has {len(biases)} values for {self.size} branches, expected as many"
             )
-        bias = torch.zeros(logits.shape, device=logits.device)
-        of_branch = torch.tensor(
-            [biases[each] * ending_ramp(len(self._replies[each].tokens)) for each in growing],
-            device=logits.device,
+        lengths = [len(self._replies[branch].tokens) for branch in growing]
+        return end_bias(
+            [biases[branch] for branch in growing], lengths, self._setup.end_tokens, like=logits
         )
-        bias[:, list(self._setup.end_tokens)] = of_branch[:, None]
-        return bias
 
     def _append(self, branch: int, token: int, log_prob: float, sampling: Sampling) -> None:
         reply = self._replies[branch]
@@ -230,63 +306,62 @@ class CachedBranches:
             return
         reply.append(token, log_prob)
         stop = reply.find_stop(sampling.stop)
+        length = self._seats.longest(branch) + len(reply.tokens)
         if stop is not None:
             # The newest token has not been read, so its hidden states are not in the sums.
-            self._take_back(branch, reply.end_at_stop(stop) - 1)
-        elif len(reply.tokens) >= sampling.max_tokens or self._read + 1 >= self._setup.context:
+            self._means.take_back(branch, reply.end_at_stop(stop) - 1)
+        elif len(reply.tokens) >= sampling.max_tokens or length >= self._setup.context:
             reply.end()
-        self._forget_settled(branch, sampling.stop)
-
-    def _take_back(self, branch: int, tokens: int) -> None:
-        for hidden in self._recent[branch][len(self._recent[branch]) - tokens :]:
-            self._sums[branch] -= hidden
-        self._fed[branch] -= tokens
-
-    def _forget_settled(self, branch: int, stops: Sequence[str]) -> None:
-        """Forget hidden states of tokens that no stop text can reach back to any more."""
-        reply, recent = self._replies[branch], self._recent[branch]
-        reach = len(reply.stream.text) - max(map(len, stops), default=0)
-        unsettled = (
-            sum(start >= reach for start in reply.starts[-len(recent) - 1 :]) if stops else 0
-        )
-        del recent[: max(0, len(recent) - unsettled)]
+        unsettled = reply.unsettled(sampling.stop, among=self._means.remembered(branch) + 1)
+        self._means.remember(branch, unsettled)
 
     def _read_pending(self) -> None:
         """Let the network read each branch's newest token; keeps the logits that follow it."""
-        waiting = [row for row, b in enumerate(self._rows) if self._replies[b].pending is not None]
+        waiting = [b for b, reply in enumerate(self._replies) if reply.pending is not None]
         if not waiting:
             return
-        if len(waiting) < len(self._rows):
-            self._keep_rows(waiting)
-            self._rows = [self._rows[row] for row in waiting]
-        device, count = self._setup.model.device, len(self._rows)
-        pending = [[self._replies[branch].pending] for branch in self._rows]
-        tokens = torch.tensor(pending * _copies(count), device=device)  # (rows, 1)
-        output, hidden = self._setup.tap.run(
-            self._setup.model.network, input_ids=tokens, past_key_values=self._cache, use_cache=True
-        )
-        self._read += 1
-        self._logits = output.logits[:count, -1]  # (rows, V)
-        newest = hidden[:count, -1].float()  # (rows, H)
-        self._sums.index_add_(0, torch.tensor(self._rows, device=device), newest)
-        for row, branch in enumerate(self._rows):
+        self._leave_out_ended(waiting)
+        pending = np.array([self._replies[branch].pending for branch in self._seats.of_branch])
+        columns = None if self._ahead is None else self._ahead.columns(pending)
+        if self._ahead is not None and columns is not None:
+            self._rows.choose(columns)
+            self._logits, hidden = self._ahead.chosen(columns)
+        else:
+            logits, states = self._rows.read(pending[:, None].tolist())
+            self._logits, hidden = logits[:, -1], states[:, -1]
+        self._ahead = None
+        self._means.add(waiting, hidden[self._seats.first_rows(waiting)])
+        for branch in waiting:
             self._replies[branch].pending = None
-            self._fed[branch] += 1
-            self._recent[branch].append(newest[row])
+
+    def _settle_look_ahead(self) -> None:
+        """Use or forget what was looked ahead at, before the rows change."""
+        if self._ahead is not None:
+            self._read_pending()
+            self._ahead = None
+
+    def _leave_out_ended(self, staying: Sequence[int]) -> None:
+        self._keep_rows(self._seats.leave(staying))
 
     def _keep_rows(self, rows: list[int]) -> None:
-        if rows == list(range(len(self._rows))):
+        if rows == list(range(len(self._logits))) or not rows:
             return
-        device = self._setup.model.device
-        self._logits = self._logits[torch.tensor(rows, dtype=torch.long, device=device)]
-        kept = torch.tensor(rows * _copies(len(rows)), dtype=torch.long, device=device)
-        self._cache.batch_select_indices(kept)
+        self._rows.keep(rows)
+        self._logits = self._logits[rows]
+        if self._ahead is not None:
+            self._ahead = self._ahead.keep(rows)
+
+    def _checked(self, tokens: Sequence[int] | IntArray, shape: tuple[int, ...]) -> IntArray:
+        given = np.asarray(tokens)
+        whole = np.issubdtype(given.dtype, np.integer) and given.shape == shape and given.size > 0
+        if not whole or given.min() < 0 or given.max() >= self._setup.vocabulary:
+            raise InvalidInputError(
+                f"tokens are {given.tolist()!r}, expected whole numbers from 0 to "
+                f"{self._setup.vocabulary - 1}: one, or a row of some, for each of {self.size} "
+                "branches"
+            )
+        return given.astype(np.int64)
 
     def _new_rng(self) -> np.random.Generator:
         self._streams += 1
         return np.random.default_rng([self._seed, self._streams])
-
-
-def _copies(rows: int) -> int:
-    """Return how often to repeat so few rows that there are enough of them."""
-    return _FEWEST_ROWS if rows == 1 else 1

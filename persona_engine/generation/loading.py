@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from torch import nn
 
 from persona_engine.errors import ConfigError, WeightsError
-from persona_engine.generation.attention import use_packed_attention
+from persona_engine.generation.attention import use_branch_attention
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.model import Dtype, ModelKind
+from persona_engine.generation.projections import use_steady_projections
+from persona_engine.generation.sharing import can_share_prompts
 
 
 class LoadedModel:
@@ -41,6 +44,17 @@ class LoadedModel:
             if layer not in self._taps:
                 self._taps[layer] = LayerTap(self._layers[layer - 1])
             return self._taps[layer]
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens that the network gives a logit."""
+        network: Any = self.network
+        return int(network.config.get_text_config().vocab_size)
+
+    @cached_property
+    def shares_prompts(self) -> bool:
+        """Whether many rows can attend to one copy of their prompt."""
+        return can_share_prompts(self.network)
 
     def end_tokens(self) -> tuple[int, ...]:
         """Return every token that ends a reply, wherever the model folder names it."""
@@ -91,8 +105,10 @@ def load_model(
             remedy="pull the weights again (`persona weights pull NAME`)",
         )
     network.eval().requires_grad_(False).to(place)
-    if place.type == "cpu" and kind == "causal":
-        use_packed_attention(network)
+    if kind == "causal":
+        use_branch_attention(network)
+        if place.type == "cpu":
+            use_steady_projections(network)
     return LoadedModel(network, tokenizer, place, layer_count=layer_count)
 
 

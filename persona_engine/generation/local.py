@@ -12,6 +12,7 @@ from persona_engine.encoders.hidden_state import HiddenStateEncoder
 from persona_engine.errors import GenerationError, InvalidInputError
 from persona_engine.generation.chat_format import ChatFormat
 from persona_engine.generation.model import LocalModel
+from persona_engine.types import Prompt, Reading
 
 if TYPE_CHECKING:
     from persona_engine.generation.branches import DecodingSetup
@@ -70,13 +71,33 @@ class LocalGenerator:
             InvalidInputError: The conversation is empty or malformed, or ``branches`` below 1.
             WeightsError: The model cannot be loaded.
         """
-        from persona_engine.generation.branches import CachedBranches
+        return self.prefill_each([Prompt((Reading(conversation),))] * branches, seed=seed)
 
-        if not conversation:
-            raise InvalidInputError("the conversation is empty, expected at least one message")
-        reply_room = min(1024, self._model.context // 4)
-        prompt = self._format.prompt_ids(conversation, room=self._model.context - reply_room)
-        return CachedBranches(self._setup, prompt, branches=branches, seed=seed)
+    def prefill_each(self, prompts: Sequence[Prompt], *, seed: int) -> Branches:
+        """Return one branch for each prompt; equal conversations are read once.
+
+        Args:
+            prompts: What each branch continues, in one reading or several.
+            seed: Decides every draw.
+
+        Raises:
+            InvalidInputError: There is no prompt, or a message is malformed.
+            WeightsError: The model cannot be loaded.
+        """
+        from persona_engine.generation.branches import CachedBranches
+        from persona_engine.generation.seats import Seats
+
+        if not prompts:
+            raise InvalidInputError("there is no prompt, expected at least one")
+        places: dict[tuple[int, ...], int] = {}
+        of_reading = [
+            [
+                places.setdefault(self._prompt_ids(reading.conversation), len(places))
+                for reading in prompt.readings
+            ]
+            for prompt in prompts
+        ]
+        return CachedBranches(self._setup, Seats(list(places), of_reading, prompts), seed=seed)
 
     def log_likelihood(
         self, conversations: Sequence[Conversation], responses: Sequence[str]
@@ -121,6 +142,10 @@ class LocalGenerator:
         """Return the length of a text in tokens."""
         return self._format.count(text)
 
+    def _prompt_ids(self, conversation: Conversation) -> tuple[int, ...]:
+        reply_room = min(1024, self._model.context // 4)
+        return tuple(self._format.prompt_ids(conversation, room=self._model.context - reply_room))
+
     @cached_property
     def _format(self) -> ChatFormat:
         return ChatFormat(self._model.load().tokenizer)
@@ -136,5 +161,6 @@ class LocalGenerator:
             hidden_size=self._model.hidden_size,
             end_tokens=loaded.end_tokens(),
             context=self._model.context,
+            vocabulary=loaded.vocabulary,
             length_feature=self._encoder.length_feature,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -70,6 +71,22 @@ class GrowingReply:
             return self.final_text
         text = self.stream.text
         return text[: len(text) - max((_overlap(text, stop) for stop in stops), default=0)]
+
+    def unsettled(self, stops: Sequence[str], *, among: int) -> int:
+        """Return how many of the newest tokens a stop text may still reach back to.
+
+        Args:
+            stops: Texts that end the reply.
+            among: How many tokens to look at.
+        """
+        if not stops:
+            return 0
+        reach = len(self.stream.text) - max(map(len, stops))
+        return sum(start >= reach for start in self.starts[-among:])
+
+    def exact_copy(self) -> Self:
+        """Return an independent reply that continues from here exactly as this one."""
+        return self.twin(copy.deepcopy(self.rng))
 
     def twin(self, rng: np.random.Generator) -> Self:
         """Return an independent reply that continues from here with other random numbers."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 # Wide enough to hold the nucleus nearly always; rows where it does not are sorted in full.
@@ -18,9 +20,8 @@ def draw_tokens(
     *,
     temperature: float,
     top_p: float,
-    bias: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one token for each branch.
+) -> torch.Tensor:
+    """Draw one token for each branch, ``(B,)``.
 
     Each row is drawn by inverting its cumulative distribution at its own uniform number, so that
     a branch's token depends on nothing but its row. Nucleus sampling as in Holtzman et al. 2019
@@ -31,21 +32,12 @@ def draw_tokens(
         uniforms: ``(B,)`` in [0, 1).
         temperature: 0 takes the likeliest token.
         top_p: Probability of the set of likeliest tokens that is drawn from.
-        bias: Added to the logits before drawing, ``(B, V)``.
-
-    Returns:
-        Tokens ``(B,)`` and their log-probabilities ``(B,)`` under the model itself, that is, at
-        temperature 1, without bias, and with no token left out.
     """
-    biased = logits if bias is None else logits + bias
     if temperature == 0.0:
-        tokens = biased.argmax(-1)
-    elif top_p < 1.0:
-        tokens = _draw_nucleus(biased / temperature, uniforms, top_p)
-    else:
-        tokens = _invert((biased / temperature).softmax(-1).cumsum(-1), uniforms)
-    chosen = logits.gather(-1, tokens[:, None])[:, 0]  # (B,)
-    return tokens, chosen - logits.logsumexp(-1)
+        return logits.argmax(-1)
+    if top_p < 1.0:
+        return _draw_nucleus(logits / temperature, uniforms, top_p)
+    return _invert((logits / temperature).softmax(-1).cumsum(-1), uniforms)
 
 
 def _draw_nucleus(scaled: torch.Tensor, uniforms: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -76,6 +68,27 @@ def _invert(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     last = torch.searchsorted(cumulative, total)
     # What is not a number sorts last; the caller reports it, an index out of range would crash.
     return index.minimum(last).clamp(max=cumulative.shape[-1] - 1)[:, 0]
+
+
+def end_bias(
+    biases: Sequence[float],
+    lengths: Sequence[int],
+    end_tokens: Sequence[int],
+    *,
+    like: torch.Tensor,
+) -> torch.Tensor:
+    """Return what is added to logits ``(B, V)`` so that replies end sooner or later.
+
+    Args:
+        biases: Of each branch, for every 32 tokens after the first 32.
+        lengths: Tokens that each has.
+        end_tokens: What ends a reply.
+        like: The logits.
+    """
+    added = torch.zeros_like(like)
+    ramps = [bias * ending_ramp(length) for bias, length in zip(biases, lengths, strict=True)]
+    added[:, list(end_tokens)] = torch.tensor(ramps, device=like.device)[:, None]
+    return added
 
 
 def ending_ramp(tokens: int) -> float:

@@ -1,0 +1,217 @@
+"""The keys and values of branches: those of each prompt once, and those of what each branch said.
+
+A branch attends to its prompt and to its own tokens apart, and the two are joined by their
+normalisers ("Hydragen", Juravsky et al. 2024, arXiv 2402.05099).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+from persona_engine.generation.attention import Part, attend, attend_own, attend_prompt, joined
+
+_GROWTH = 64  # tokens of room that are added at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPrompt:
+    """A prompt that the network has read.
+
+    Args:
+        tokens: Its tokens.
+        layers: Keys ``(1, G, T, D)`` and values ``(1, G, T, Dv)`` of each layer.
+        logits: What follows it, ``(V,)``.
+    """
+
+    tokens: tuple[int, ...]
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    logits: torch.Tensor
+
+
+class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
+    """Keys and values of rows that each continue one of some prompts, all by equally many tokens.
+
+    Nothing is written over that a saved state counts on: rows are kept by copies, and new tokens
+    stand behind the old ones.
+
+    Args:
+        prompts: What is continued.
+        of_row: The prompt of each row.
+    """
+
+    def __init__(self, prompts: list[ReadPrompt], of_row: list[int]) -> None:
+        super().__init__(layers=[_OwnTokens() for _ in prompts[0].layers])
+        self.prompts = prompts
+        self.of_row = of_row
+        self.length = 0
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        """Return the attention ``(B, k, H, Dv)`` of k new tokens in each row, blind to each other.
+
+        Args:
+            layer: Which layer.
+            query: ``(B, H, k, D)``.
+            key: Of the rows' own tokens, ``(B, G, S + k, D)``, the new ones last.
+            value: ``(B, G, S + k, Dv)``.
+            scale: Factor of the products.
+        """
+        rows, heads, new, depth = query.shape
+        groups = key.shape[1]
+        queries = query.view(rows, groups, heads // groups, new, depth).permute(0, 3, 1, 2, 4)
+        parts = [self._to_prompts(layer, queries, scale)]  # (B, k, G, H/G, D)
+        if new == 1:
+            found, normaliser = attend(queries[:, 0], key, value, scale)
+            parts.append((found[:, None], normaliser[:, None]))
+        else:
+            own = self.length
+            if own:
+                parts.append(_to_own_past(queries, key[:, :, :own], value[:, :, :own], scale))
+            parts.append(attend_own(queries, key[:, :, own:], value[:, :, own:], scale))
+        return joined(parts).to(query.dtype).reshape(rows, new, heads, -1)
+
+    def choose(self, columns: list[int]) -> None:
+        """Keep, of k tokens that were read side by side, one in each row."""
+        for layer in self.layers:
+            layer.choose(columns, self.length)
+        self.length += 1
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these rows, in this order; one may occur often."""
+        self.of_row = [self.of_row[row] for row in rows]
+        for layer in self.layers:
+            layer.keep(rows, self.length)
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the present state."""
+        return (
+            self.of_row,
+            self.length,
+            [(layer.own_keys, layer.own_values) for layer in self.layers],
+        )
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Return to a saved state."""
+        self.of_row, self.length, layers = saved
+        for layer, (keys, values) in zip(self.layers, layers, strict=True):
+            layer.own_keys, layer.own_values, layer.length = keys, values, self.length
+
+    def advance(self) -> None:
+        """Count a token that every row has read."""
+        self.length += 1
+
+    def _to_prompts(self, layer: int, queries: torch.Tensor, scale: float) -> Part:
+        """Return the attention of all rows' new tokens to their prompts."""
+        rows, new, *shape = queries.shape
+        used = sorted(set(self.of_row))
+        if len(used) == 1:
+            keys, values = self.prompts[used[0]].layers[layer]
+            found, normaliser = attend_prompt(queries.flatten(0, 1), keys, values, scale)
+            return found.view(rows, new, *shape[:2], -1), normaliser.view(rows, new, *shape[:2])
+        parts, order = [], []
+        for prompt in used:
+            members = [row for row, its in enumerate(self.of_row) if its == prompt]
+            keys, values = self.prompts[prompt].layers[layer]
+            parts.append(attend_prompt(queries[members].flatten(0, 1), keys, values, scale))
+            order += members
+        found, normaliser = (torch.cat(each) for each in zip(*parts, strict=True))
+        back = torch.tensor(order, device=found.device).argsort()
+        return (
+            found.view(rows, new, *shape[:2], -1)[back],
+            normaliser.view(rows, new, *shape[:2])[back],
+        )
+
+
+def _to_own_past(
+    queries: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+) -> Part:
+    """Return the attention of each row's new tokens to what the row said before."""
+    rows, new, groups, heads, depth = queries.shape
+    folded = queries.transpose(1, 2).reshape(rows, groups, new * heads, depth)
+    found, normaliser = attend(folded, key, value, scale)
+    return (
+        found.view(rows, groups, new, heads, -1).transpose(1, 2),
+        normaliser.view(rows, groups, new, heads).transpose(1, 2),
+    )
+
+
+class _OwnTokens(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+    """One layer's keys and values of what the rows said, with room for more."""
+
+    is_sliding = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own_keys: torch.Tensor | None = None  # (B, G, room, D)
+        self.own_values: torch.Tensor | None = None
+        self.length = 0
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write new tokens behind the others; return all, ``(B, G, S + k, D)``."""
+        end = self.length + key_states.shape[2]
+        self.own_keys = _written(self.own_keys, key_states, self.length)
+        self.own_values = _written(self.own_values, value_states, self.length)
+        if key_states.shape[2] == 1:
+            self.length = end
+        return self.own_keys[:, :, :end], self.own_values[:, :, :end]
+
+    def choose(self, columns: list[int], length: int) -> None:
+        """Move one of the tokens behind ``length`` to its place, in each row."""
+        rows = list(range(len(columns)))
+        places = [length + column for column in columns]
+        for each in (self.own_keys, self.own_values):
+            assert each is not None
+            each[:, :, length] = each[rows, :, places]
+        self.length = length + 1
+
+    def keep(self, rows: list[int], length: int) -> None:
+        """Go on with these rows."""
+        if self.own_keys is not None and self.own_values is not None:
+            self.own_keys = _gathered(self.own_keys, rows, length)
+            self.own_values = _gathered(self.own_values, rows, length)
+
+    def lazy_initialization(self, *_: object) -> None:
+        """Nothing is made before the first token."""
+
+    def get_seq_length(self) -> int:
+        """Return how many tokens each row has said."""
+        return self.length
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return sizes of a mask that nobody looks at."""
+        return self.length + query_length, 0
+
+    def get_max_length(self) -> int:
+        """Return that there is no limit."""
+        return -1
+
+
+def _written(room: torch.Tensor | None, new: torch.Tensor, length: int) -> torch.Tensor:
+    end = length + new.shape[2]
+    if room is None or room.shape[2] < end:
+        rows, groups, _, width = new.shape
+        larger = new.new_empty((rows, groups, end + _GROWTH, width))
+        if room is not None:
+            larger[:, :, :length] = room[:, :, :length]
+        room = larger
+    room[:, :, length:end] = new
+    return room
+
+
+def _gathered(room: torch.Tensor, rows: list[int], length: int) -> torch.Tensor:
+    gathered = room.new_empty((len(rows), *room.shape[1:]))
+    chosen = torch.tensor(rows, device=room.device)
+    gathered[:, :, :length] = room[:, :, :length].index_select(0, chosen)
+    return gathered
