@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from persona_engine.attributes import Attributes, tastes_of
+from persona_engine.attributes import Attributes, tastes_of, wishes
 from persona_engine.belief import Belief
 from persona_engine.choosing import Decoders, Way
 from persona_engine.conversation import as_conversation, check_conversation
@@ -175,6 +175,7 @@ class Personalizer:
             skipped.append("everything personal: the base reply was asked for")
         obedience = self._reminder.obedience(scope, messages, applied.decisions)
         reward = obedience.guide(guide.reward) if obedience else guide.reward
+        tastes = () if guide.belief is None else self.tastes(scope, guide.belief)
         request = DecodingRequest(
             applied.messages,
             order.sampling,
@@ -182,6 +183,7 @@ class Personalizer:
             order.seed,
             mend=obedience.mender,
             bare=messages if applied.tokens else None,
+            styles=wishes(tastes, self._attributes().all) if tastes else (),
         )
         with watch.step("decode"):
             generation = self._decoders.decode(
@@ -191,16 +193,19 @@ class Personalizer:
             generation = _checked(generation, obedience)
         trace = _trace(applied, guide, generation, watch, skipped)
         belief = guide.belief
-        return Spoken(generation, trace if belief is None else self._told(scope, belief, trace))
+        return Spoken(generation, trace if belief is None else self._told(belief, tastes, trace))
 
     def tastes(self, scope: Scope, belief: Belief) -> tuple[Taste, ...]:
         """Return a user's tastes in every attribute that is encoded already, strongest first."""
         known = partial(self._learner.features.find, scope.tenant)
         return tastes_of(belief, tuple(self._attributes().all.values()), known)
 
-    def _told(self, scope: Scope, belief: Belief, trace: Trace) -> Trace:
-        said = in_words(self.tastes(scope, belief))
-        return replace(trace, tastes=said, steering=self._attributes().in_words(belief.steering))
+    def _told(self, belief: Belief, tastes: Sequence[Taste], trace: Trace) -> Trace:
+        return replace(
+            trace,
+            tastes=in_words(tastes),
+            steering=self._attributes().in_words(belief.steering),
+        )
 
     def _grounds(self, belief: Belief | None, obedience: Obedience) -> str:
         grounds = []
