@@ -35,8 +35,7 @@ def parse_allowance(value: str | float) -> Allowance:
     """Return what a host's word for a budget allows.
 
     Args:
-        value: ``"2x"`` of plain decoding, ``"800ms"``, ``"1.5s"``, or a number of milliseconds, in a
-            text or not.
+        value: ``"2x"`` of plain decoding, ``"800ms"``, ``"1.5s"``, or a number of milliseconds.
 
     Raises:
         InvalidInputError: It is none of these, or not above 0; a share is at least 1.
