@@ -125,7 +125,7 @@ class MeteredBranches:
         self._branches = branches
         self._meter = meter
         self._readings = readings
-        self._growing = branches.size
+        self._finished = (False,) * branches.size
         self._read_ahead: IntArray | None = None
 
     @property
@@ -173,12 +173,13 @@ class MeteredBranches:
 
     def save(self) -> object:
         """Return the present state."""
-        return self._branches.save()
+        return self._branches.save(), self._finished
 
     def restore(self, saved: object) -> None:
         """Return to a saved state."""
-        self._branches.restore(saved)
-        self._growing = self.size
+        assert isinstance(saved, tuple), "restore takes what save returned"
+        state, self._finished = saved
+        self._branches.restore(state)
 
     def features(self) -> FloatArray:
         """Return features ``(B, D)`` of the text so far."""
@@ -187,12 +188,17 @@ class MeteredBranches:
     def fork(self, indices: Sequence[int]) -> None:
         """Continue with these branches, in this order."""
         self._branches.fork(indices)
-        self._growing = self.size
+        self._finished = tuple(self._finished[index] for index in indices)
 
     def drop(self, indices: Sequence[int]) -> None:
         """Give up these branches."""
         self._branches.drop(indices)
-        self._growing = self.size
+        gone = set(indices)
+        self._finished = tuple(f for index, f in enumerate(self._finished) if index not in gone)
+
+    @property
+    def _growing(self) -> int:
+        return len(self._finished) - sum(self._finished)
 
     def _limited(self, sampling: Sampling) -> Sampling:
         return replace(sampling, max_tokens=1) if self._meter.spent else sampling
@@ -200,5 +206,5 @@ class MeteredBranches:
     def _counted(self, result: StepResult, read: int) -> StepResult:
         if read:
             self._meter.read_tokens(round(read * self._readings))
-        self._growing = self.size - sum(result.finished)
+        self._finished = result.finished
         return result
