@@ -44,7 +44,7 @@ def _tokenizer():
 
 
 def _config(architecture: str, vocabulary: int):
-    from transformers import GPTNeoXConfig, LlamaConfig, Qwen2Config
+    from transformers import Gemma2Config, GPTNeoXConfig, LlamaConfig, Qwen2Config
 
     sizes = {
         "vocab_size": vocabulary,
@@ -60,6 +60,8 @@ def _config(architecture: str, vocabulary: int):
     }
     if architecture == "gpt_neox":
         return GPTNeoXConfig(**sizes)
+    if architecture == "gemma2":  # windows that slide, and softcaps
+        return Gemma2Config(**sizes, num_key_value_heads=2, head_dim=8, sliding_window=24)
     grouped = LlamaConfig if architecture == "llama" else Qwen2Config
     return grouped(**sizes, num_key_value_heads=2)
 
@@ -87,7 +89,7 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _causal_folder(tmp_path_factory.mktemp("llama"), "llama")
 
 
-@pytest.fixture(scope="session", params=["llama", "gpt_neox", "qwen2"])
+@pytest.fixture(scope="session", params=["llama", "gpt_neox", "qwen2", "gemma2"])
 def tiny_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of each architecture in turn."""
     return _causal_folder(tmp_path_factory.mktemp(request.param), request.param)
