@@ -78,8 +78,8 @@ class Objective:
         self, *, log_probs: Sequence[float] | FloatArray, tokens: Sequence[int]
     ) -> FloatArray:
         """Return what likelihood adds to J, ``(B,)``: w times the mean over a text's tokens."""
-        lengths = np.maximum(np.asarray(tokens, np.float32), 1.0)
-        mean: FloatArray = np.asarray(log_probs, np.float32) / lengths
+        lengths = np.maximum(np.asarray(tokens, np.float32), np.float32(1.0))
+        mean: FloatArray = np.divide(log_probs, lengths, dtype=np.float32)
         return np.float32(self.likelihood) * mean
 
 

@@ -7,9 +7,6 @@ from itertools import cycle, islice
 
 from persona_engine.types import Conversation, Message, Prompt, Reading
 
-_OPENING, _CLOSING = "<style>", "</style>"
-_INTRODUCTION = "Keep to this in your reply:"
-
 
 def styled_prompts(
     conversation: Conversation, styles: Sequence[str], *, plain: int, styled: int
@@ -35,19 +32,20 @@ def styled_prompts(
 
 
 def with_style(conversation: Conversation, style: str) -> tuple[Message, ...]:
-    """Return the conversation with a wish about style in its system message.
+    """Return the conversation with a wish about style at the end of its last user turn.
+
+    A small model heeds it there more than in a system message, and more as a plain sentence than
+    in a block. Without a user turn the conversation stays as it is.
 
     Examples:
-        >>> turn = Message(role="user", content="Plan my weekend")
-        >>> print(with_style([turn], "Be funny.")[0]["content"])
-        <style>
-        Keep to this in your reply:
-        - Be funny.
-        </style>
+        >>> turn = Message(role="user", content="Plan my weekend.")
+        >>> with_style([turn], "Be funny.")[0]["content"]
+        'Plan my weekend. Be funny.'
     """
-    block = "\n".join((_OPENING, _INTRODUCTION, f"- {style}", _CLOSING))
-    if conversation and conversation[0]["role"] == "system":
-        first = conversation[0].copy()
-        first["content"] = f"{first['content']}\n\n{block}".strip()
-        return (first, *conversation[1:])
-    return (Message(role="system", content=block), *conversation)
+    messages = list(conversation)
+    turns = [i for i, message in enumerate(messages) if message["role"] == "user"]
+    if turns:
+        changed = messages[turns[-1]].copy()
+        changed["content"] = f"{changed['content']} {style}".strip()
+        messages[turns[-1]] = changed
+    return tuple(messages)

@@ -129,7 +129,9 @@ class BestOfN:
         outlet.settle(generation.candidates[0].text)
         if not grown.note:
             return generation
-        return replace(generation, reason=f"{generation.reason}; {grown.note}")
+        # One that is left alone was preferred to all others before they had ended.
+        decided = generation.decided or len(generation.candidates) == 1
+        return replace(generation, decided=decided, reason=f"{generation.reason}; {grown.note}")
 
 
 def _check(name: str, value: object, holds: bool, expected: str) -> None:
