@@ -20,6 +20,8 @@ from persona_logit_arithmetic.steering import Rung, ladder, steerable, steered_p
 
 Model = Generator | str | Path
 
+_STEERED = "how each is steered"
+
 
 class LogitArithmetic:
     """Steering by sums of log-probabilities.
@@ -153,6 +155,7 @@ class LogitArithmetic:
     def _grow_one(
         self, request: DecodingRequest, generator: Generator, rung: Rung, outlet: Outlet
     ) -> tuple[Branches, tuple[str, ...]]:
+        note_choice(request, [str(rung)], tokens=0, heirs=[0], note=_STEERED)
         prompt = steered_prompt(request, rung, plausible=self._plausible)
         branches = generator.prefill_each([prompt], seed=request.seed)
         return branches, _grow(lambda: branches.step(request.sampling), outlet)
@@ -165,7 +168,7 @@ class LogitArithmetic:
         steered = [steered_prompt(request, each, plausible=self._plausible) for each in rungs]
         branches = generator.prefill_each([plain, *steered], seed=request.seed)
         told = ["the plain sample", *map(str, rungs)]
-        note_choice(request, told, tokens=0, heirs=range(len(told)), note="how each is steered")
+        note_choice(request, told, tokens=0, heirs=range(len(told)), note=_STEERED)
         pair = self._pair(generator)
         if pair is not None:
             lockstep = Lockstep(

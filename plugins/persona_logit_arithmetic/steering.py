@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from persona_engine.types import Conversation, DecodingRequest, Prompt, Reading
+from persona_engine.decoding.styles import with_style
+from persona_engine.types import DecodingRequest, Prompt, Reading
 from persona_logit_arithmetic.arithmetic import Contrast, combined_readings
 
 
@@ -65,21 +66,10 @@ def steered_prompt(request: DecodingRequest, rung: Rung, *, plausible: float) ->
     """
     plain = Reading(request.conversation)
     bare = plain if request.bare is None else Reading(request.bare)
-    told = [Reading(_under(request.conversation, each)) for each in rung.styles] or [plain]
+    told = [Reading(with_style(request.conversation, each)) for each in rung.styles] or [plain]
     share = 1.0 / len(told)
     contrasts = [
         *(Contrast(share, each, plain) for each in told),
         *(Contrast(share * rung.strength, each, bare) for each in told),
     ]
     return Prompt(combined_readings(plain, contrasts), plausible)
-
-
-def _under(conversation: Conversation, wish: str) -> Conversation:
-    """Return the conversation with a wish beside its last user turn."""
-    messages = list(conversation)
-    for place in range(len(messages) - 1, -1, -1):
-        if messages[place]["role"] == "user":
-            content = messages[place]["content"]
-            messages[place] = {**messages[place], "content": f"{content}\n\n{wish}"}
-            break
-    return tuple(messages)

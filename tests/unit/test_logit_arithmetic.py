@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from persona_engine.decoding.styles import with_style
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.testing import BigramGenerator, check_decoder
 from persona_engine.testing.decoders import LinearReward
@@ -142,12 +143,11 @@ def test_prompts_are_steered_by_placed_instructions_and_tastes_together():
     plainly, *others = readings
     assert plainly.conversation == TOLD
     assert plainly.weight == pytest.approx(0.0)
-    weights = {each.conversation[-1]["content"]: each.weight for each in others}
-    assert weights == {
-        TOLD[0]["content"] + "\n\nBe funny.": pytest.approx(0.75),
-        TOLD[0]["content"] + "\n\nBe brief.": pytest.approx(0.75),
-        BARE[0]["content"]: pytest.approx(-0.5),
-    }
+    assert [(each.conversation, each.weight) for each in others] == [
+        (with_style(TOLD, "Be funny."), pytest.approx(0.75)),
+        (with_style(TOLD, "Be brief."), pytest.approx(0.75)),
+        (BARE, pytest.approx(-0.5)),
+    ]
 
 
 def first_words(decoder, words, seeds):
