@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from persona_engine.config import EngineConfig
+from persona_engine.engine import PersonaEngine
 from persona_engine.generation import persona_generators
 from persona_engine.types import DecodingRequest, Sampling, Score
 from persona_logit_arithmetic import LogitArithmetic
@@ -88,3 +90,24 @@ class Told:
 
     def prefill(self, conversation, *, branches, seed):
         return self.model.prefill(TOLD, branches=branches, seed=seed)
+
+
+def test_the_engine_steers_by_what_was_said_and_by_nothing_else(tmp_path, smollm2, minilm):
+    config = EngineConfig(
+        database=f"sqlite:///{tmp_path}/persona.db",
+        generator=str(smollm2),
+        sentence_encoder=str(minilm),
+        data_folder=tmp_path / "index",
+        decoder="logit_arithmetic",
+    )
+    ask = [{"role": "user", "content": "How do I make a good cup of coffee?"}]
+    with PersonaEngine(config=config) as engine:
+        user = engine.user("ann")
+        base = user.chat(ask, seed=1, max_tokens=6, candidates=1)
+        assert base.trace.search.blocks == ()
+        user.instruct("Answer in French.")
+        steered = user.chat(ask, seed=1, max_tokens=6, candidates=1)
+        assert [each.text for each in steered.trace.search.blocks[0].candidates] == ["λ = 1"]
+        assert "steered by what is said in words" in steered.trace.reason
+        again = user.chat(ask, seed=1, max_tokens=6, candidates=1, personal=False)
+        assert again.text == base.text != steered.text
