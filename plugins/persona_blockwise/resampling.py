@@ -18,7 +18,7 @@ class Choice(Protocol):
         """Return, for each of the open places, the branch that goes on there.
 
         Args:
-            promise: Expected reward of every branch so far, ``(B,)``.
+            promise: What is climbed, of every branch, ``(B,)``.
             open_: Branches that grow and may give way, ``(n,)``.
         """
 

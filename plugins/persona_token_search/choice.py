@@ -91,5 +91,5 @@ def choose(worth: FloatArray, *, how: How, temperature: float, rng: np.random.Ge
         1
     """
     if how == "sampled":
-        worth = worth + temperature * rng.gumbel(size=len(worth))
+        return int(np.argmax(worth + temperature * rng.gumbel(size=len(worth))))
     return int(np.argmax(worth))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -79,7 +78,7 @@ class TokenSearch:
         self._most_kl = most_kl
         self._k = k
         self._plausible = plausible
-        self._choice = cast(How, choice)
+        self._choice: How = choice
         self._min_confidence = min_confidence
 
     def generate(

@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 
 from persona_blockwise import Blockwise
+from persona_blockwise.promise import Promise
 from persona_blockwise.resampling import KeepBest, Resample, systematic
+from persona_engine.decoding import PLAIN_REWARD, Outlet
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.testing import BigramGenerator, check_decoder
 from persona_engine.testing.decoders import LinearReward
-from persona_engine.types import DecodingRequest, Sampling
+from persona_engine.types import DecodingRequest, Sampling, Score
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
-SETTINGS = [{"block": 2, "keep": 1}, {"block": 3, "choice": "soft"}, {"block": 1, "keep": 3}]
+SETTINGS = [
+    {"block": 2, "keep": 1},
+    {"block": 3, "choice": "soft", "caution": 0.5},
+    {"block": 1, "keep": 3, "likelihood": 0.2},
+    {"block": 3, "keep": 1, "look_ahead": 3},
+]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -81,6 +88,66 @@ def test_choosing_on_the_way_gains_over_plain_sampling(settings):
     assert mean_reward(Blockwise(**settings), taste) > plain + 1.0
 
 
+class EndsAtHome:
+    """A rule that only a whole text keeps or breaks, and a taste that words alone have."""
+
+    def __init__(self):
+        self.asked = []
+
+    def of_texts(self, texts, features):
+        self.asked.append(tuple(texts))
+        kept = [[float(text.endswith("home ."))] for text in texts]
+        return np.array(kept, np.float32), LinearReward(np.array([8.0], np.float32), spread=1e-3)
+
+    def score(self, features):
+        return Score(np.zeros(len(features), np.float32), np.zeros(len(features), np.float32))
+
+    def logit(self, a, b):
+        return self.score(a - b)
+
+
+def test_rules_about_the_whole_count_for_what_ends_within_the_look_ahead():
+    generator, rule = BigramGenerator(), EndsAtHome()
+    branches = generator.prefill(ASK, branches=12, seed=3)
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
+    for _ in range(3):
+        result = branches.step(sampling)
+    open_ = np.flatnonzero(~np.array(result.finished))
+    promise = Promise(rule, PLAIN_REWARD, 4, Outlet(None))
+    values = promise.of(branches, open_, sampling)
+    (ended,) = rule.asked
+    kept = [8.0 * text.endswith("home .") for text in ended]
+    assert 1 < len(ended) < len(open_)
+    unknown = len(open_) - len(ended)
+    expected = sorted([*kept, *[np.mean(kept)] * unknown])
+    np.testing.assert_allclose(sorted(values), expected, atol=1e-5)
+
+
+def test_looking_ahead_changes_nothing_but_the_choice():
+    generator = BigramGenerator()
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
+    ahead, straight = (generator.prefill(ASK, branches=4, seed=3) for _ in range(2))
+    for branches in (ahead, straight):
+        branches.step(sampling)
+    taste = LinearReward(np.ones(8, np.float32), spread=1e-3)
+    Promise(taste, PLAIN_REWARD, 5, Outlet(None)).of(ahead, np.arange(1, 4), sampling)
+    one, other = (branches.step(sampling) for branches in (ahead, straight))
+    assert one == other
+
+
+def test_the_trace_tells_what_went_on():
+    blocks = []
+    taste = LinearReward(np.full(8, 3.0, np.float32), spread=1e-3)
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
+    request = DecodingRequest(ASK, sampling, 6, 0, record=blocks.append)
+    Blockwise(block=2, keep=1).generate(request, BigramGenerator(), taste)
+    assert blocks
+    for block in blocks:
+        rewards = [each.reward for each in block.candidates]
+        assert sum(each.kept for each in block.candidates) == len(block.candidates)
+        assert block.candidates[int(np.argmax(rewards))].kept == len(rewards)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -88,6 +155,10 @@ def test_choosing_on_the_way_gains_over_plain_sampling(settings):
         {"keep": 0},
         {"choice": "worst"},
         {"temperature": 0.0},
+        {"look_ahead": -1},
+        {"styled": 2.0},
+        {"caution": -1.0},
+        {"likelihood": -1.0},
         {"resample_below": 1.5},
         {"min_confidence": 0.4},
         {"length_spread": -1.0},
