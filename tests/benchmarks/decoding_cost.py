@@ -11,11 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+from decoding_args import official_args
+from decoding_llama import against_llama
 from decoding_models import (
     PLUGINS,
+    Linear,
     Turn,
     cpu_in_turns,
     generator,
@@ -37,7 +42,9 @@ from persona_engine.types import (
 
 ROUNDS, TOKENS, PROMPT_TOKENS = 5, 96, 120
 QUICK_ROUNDS, QUICK_TOKENS = 1, 8
-ROWS, K = 8, 10
+ROWS, SPECULATED, K = 8, 12, 10
+GAIN_SEEDS = 8
+FULL = 0.97  # of the tokens, at least, so that costs compare
 
 
 @dataclass(frozen=True)
@@ -74,93 +81,203 @@ CASES = (
         "speculative_rejection",
         "best_of_n",
         {"length_spread": 0.0, "reject": 0.5},
-        ROWS,
+        SPECULATED,
         "generate_8",
         0.65,
         full=False,
     ),
-    Case("token_search_k10", "token_search", {"k": K}, 1, "generate_1", 1.5),
+    Case("token_search_k10", "token_search", {"k": K}, 2, "generate_1", 1.5, full=False),
     Case(
         "context_steering", "logit_arithmetic", {}, 1, "generate_1", 1.1, temperature=0.0, bare=True
     ),
 )
 
 
-def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
+def measure(
+    data: Path, *, quick: bool, seed: int, args_checkout: Path | None = None
+) -> dict[str, Figure]:
     """Return the costs of every decoder that is installed.
 
     Args:
         data: Not read.
         quick: One short round: a smoke run.
         seed: Of every draw.
+        args_checkout: Folder of the official ARGS code, which then runs beside token search.
     """
     tokens = QUICK_TOKENS if quick else TOKENS
     rounds = QUICK_ROUNDS if quick else ROUNDS
-    ask = long_prompt(PROMPT_TOKENS, number=seed)
-    sampling = partial(Sampling, top_p=0.95, max_tokens=tokens)
+    runs = Runs(long_prompt(PROMPT_TOKENS, number=seed), tokens=tokens, seed=seed)
     turns: dict[str, Turn] = {
-        "generate_8": lambda: rival().generate(ask, rows=ROWS, tokens=tokens, sample=True),
-        "generate_1": lambda: rival().generate(ask, rows=1, tokens=tokens, sample=False),
-        "plain_8": lambda: _plain(ask, sampling(temperature=0.8), rows=ROWS, seed=seed),
-        "plain_1": lambda: _plain(ask, sampling(temperature=0.0), rows=1, seed=seed),
+        "generate_8": lambda _: runs.generate(rows=ROWS, sample=True),
+        "generate_1": lambda _: runs.generate(rows=1, sample=False),
+        "plain_8": lambda round_: runs.plain(0.8, rows=ROWS, round_=round_),
+        "plain_1": lambda round_: runs.plain(0.0, rows=1, round_=round_),
     }
     missing = {}
-    spent: dict[str, Compute] = {}
     for case in CASES:
         decoder = _decoder(case)
         if isinstance(decoder, str):
             missing[case.name] = decoder
-            continue
-        turns[case.name] = partial(
-            _guided, case, decoder, ask, sampling(temperature=case.temperature), seed, spent
-        )
+        else:
+            turns[case.name] = partial(runs.guided, case, decoder)
+    official = official_args(args_checkout, runs.conversation, tokens=tokens, k=K)
+    if official is not None:
+        turns["official_args"] = lambda _: official()
     for name, turn in turns.items():
         say(f"  warming {name}")
-        turn()
+        turn(0)
     costs = cpu_in_turns(turns, rounds=rounds)
     say("  " + ", ".join(f"{name} {median(each):.2f} s" for name, each in costs.items()))
     return {
-        **_figures(costs, spent, missing, tokens=tokens),
+        **_figures(costs, runs, missing, quick=quick),
+        **_against_args(costs),
         **_next_turn(rounds=rounds, seed=seed),
         **_nothing_known(tokens=tokens, rounds=rounds, seed=seed),
+        **against_llama(costs, prompt_tokens=PROMPT_TOKENS, tokens=tokens),
     }
 
 
+class Runs:
+    """Calls of one prompt, and what became of them.
+
+    Args:
+        conversation: The prompt.
+        tokens: Length of every reply.
+        seed: Of the first round; each round has one of its own, the same for all.
+    """
+
+    def __init__(self, conversation: Conversation, *, tokens: int, seed: int) -> None:
+        self.conversation = conversation
+        self.tokens = tokens
+        self.spent: dict[str, Compute] = {}
+        self._seed = 100 * seed
+        self._numbers = count(1_000)
+
+    def generate(self, *, rows: int, sample: bool) -> None:
+        """Run the rival."""
+        rival().generate(self._fresh(), rows=rows, tokens=self.tokens, sample=sample)
+
+    def plain(self, temperature: float, *, rows: int, round_: int) -> None:
+        """Run a plain loop on the sessions."""
+        sampling = Sampling(temperature=temperature, max_tokens=self.tokens)
+        seed = self._seed + round_
+        branches = generator().prefill(self._fresh(), branches=rows, seed=seed)
+        while not all(branches.step(sampling).finished):
+            pass
+        self._require_full(branches.token_counts, "plain decoding")
+
+    def guided(self, case: Case, decoder: Decoder, round_: int) -> None:
+        """Run a decoder."""
+        generation = self._decoded(case, decoder, self._fresh(), self._seed + round_)
+        counts = tuple(each.tokens for each in generation.candidates)
+        self._require_full(counts if case.full else counts[:1], case.name)
+        if generation.search is not None:
+            self.spent[case.name] = generation.search.compute
+
+    def gained(self, cases: tuple[Case, Case], *, seeds: int) -> float:
+        """Return how much more reward the first gets than the second with the same seeds."""
+        found = []
+        for seed in range(seeds):
+            worth = []
+            for case in cases:
+                decoder = PLUGINS.create("decoder", case.decoder, **case.settings)
+                generation = self._decoded(case, decoder, self.conversation, self._seed + seed)
+                worth.append(float(self._reward.score(generation.features[:1]).mean[0]))
+            found.append(worth[0] - worth[1])
+        return float(np.mean(found))
+
+    @property
+    def _reward(self) -> Linear:
+        return linear_reward(generator().feature_encoder.width, seed=0)
+
+    def _decoded(
+        self, case: Case, decoder: Decoder, conversation: Conversation, seed: int
+    ) -> Generation:
+        request = DecodingRequest(
+            conversation,
+            Sampling(temperature=case.temperature, max_tokens=self.tokens),
+            case.candidates,
+            seed,
+            bare=conversation[1:] if case.bare else None,
+        )
+        return decode(decoder, request, generator(), self._reward)
+
+    def _fresh(self) -> Conversation:
+        """Return the prompt with another beginning, so that nothing of it was read before."""
+        system, *rest = self.conversation
+        return [
+            {**system, "content": f"Conversation {next(self._numbers)}. {system['content']}"},
+            *rest,
+        ]
+
+    def _require_full(self, counts: tuple[int, ...], name: str) -> None:
+        if sum(counts) < FULL * self.tokens * len(counts):
+            raise SystemExit(
+                f"{name}: branches have {counts} tokens, expected {self.tokens} of each; "
+                "choose another --seed"
+            )
+
+
 def _figures(
-    costs: Mapping[str, list[float]],
-    spent: Mapping[str, Compute],
-    missing: Mapping[str, str],
-    *,
-    tokens: int,
+    costs: Mapping[str, list[float]], runs: Runs, missing: Mapping[str, str], *, quick: bool
 ) -> dict[str, Figure]:
     unit = "ratio of CPU time"
 
     def against(name: str) -> str:
-        return f"generate: {median(costs[name]):.2f} CPU s for {tokens} tokens"
+        return f"generate: {median(costs[name]):.2f} CPU s for {runs.tokens} tokens"
 
     found = {
-        "sessions_8_over_generate": Figure(
-            ratio(costs, "plain_8", "generate_8"), unit, 0.85, against("generate_8")
-        ),
-        "sessions_1_over_generate": Figure(
-            ratio(costs, "plain_1", "generate_1"), unit, 1.0, against("generate_1")
-        ),
+        f"sessions_{rows}_over_generate": Figure(
+            ratio(costs, f"plain_{rows}", f"generate_{rows}"),
+            unit,
+            most,
+            against(f"generate_{rows}"),
+        )
+        for rows, most in ((ROWS, 0.85), (1, 1.0))
     }
     for case in CASES:
-        if case.name in costs:
-            value = ratio(costs, case.name, case.rival)
-            found[f"{case.name}_over_generate"] = Figure(
-                value, unit, case.target, against(case.rival)
-            )
-            told = spent[case.name]
-            found[f"{case.name}_token_steps"] = Figure(
-                told.token_steps, "tokens read", baseline=f"{told.forwards} runs of the network"
-            )
-        else:
-            found[f"{case.name}_over_generate"] = Figure(
-                False, "not measured", baseline=missing[case.name]
-            )
+        name = f"{case.name}_over_generate"
+        if case.name in missing:
+            found[name] = Figure(False, "not measured", baseline=missing[case.name])
+            continue
+        found[name] = Figure(
+            ratio(costs, case.name, case.rival), unit, case.target, against(case.rival)
+        )
+        told = runs.spent[case.name]
+        found[f"{case.name}_token_steps"] = Figure(
+            told.token_steps, "tokens read", baseline=f"{told.forwards} runs of the network"
+        )
+    if "speculative_rejection" not in missing:
+        pair = [each for each in CASES if each.name in ("speculative_rejection", "best_of_8")]
+        seeds = 1 if quick else GAIN_SEEDS
+        found["speculative_rejection_gain_over_best_of_8"] = Figure(
+            runs.gained((pair[1], pair[0]), seeds=seeds), "reward", 0.0, sense="at least"
+        )
+    found["one_adapter_contrast_over_generate"] = Figure(
+        False, "not measured", baseline="no adapters are there yet"
+    )
     return found
+
+
+def _against_args(costs: Mapping[str, list[float]]) -> dict[str, Figure]:
+    if "official_args" not in costs or "token_search_k10" not in costs:
+        return {
+            "official_args_over_token_search": Figure(
+                False, "not measured", baseline="name a checkout with --args-checkout"
+            )
+        }
+    return {
+        "official_args_over_token_search": Figure(
+            ratio(costs, "official_args", "token_search_k10"),
+            "ratio of CPU time",
+            2.0,
+            None,
+            "at least",
+        ),
+        "official_args_over_generate": Figure(
+            ratio(costs, "official_args", "generate_1"), "ratio of CPU time"
+        ),
+    }
 
 
 def _decoder(case: Case) -> Decoder | str:
@@ -169,40 +286,6 @@ def _decoder(case: Case) -> Decoder | str:
         return PLUGINS.create("decoder", case.decoder, **case.settings)
     except Exception as error:
         return str(error)
-
-
-def _plain(ask: Conversation, sampling: Sampling, *, rows: int, seed: int) -> None:
-    branches = generator().prefill(ask, branches=rows, seed=seed)
-    while not all(branches.step(sampling).finished):
-        pass
-    _require_full(branches.token_counts, sampling, "plain decoding")
-
-
-def _guided(
-    case: Case,
-    decoder: Decoder,
-    ask: Conversation,
-    sampling: Sampling,
-    seed: int,
-    spent: dict[str, Compute],
-) -> None:
-    reward = linear_reward(generator().feature_encoder.width, seed=seed)
-    request = DecodingRequest(
-        ask, sampling, case.candidates, seed, bare=ask[1:] if case.bare else None
-    )
-    generation = decode(decoder, request, generator(), reward)
-    counts = tuple(each.tokens for each in generation.candidates)
-    _require_full(counts if case.full else counts[:1], sampling, case.name)
-    if generation.search is not None:
-        spent[case.name] = generation.search.compute
-
-
-def _require_full(counts: tuple[int, ...], sampling: Sampling, name: str) -> None:
-    if set(counts) != {sampling.max_tokens}:
-        raise SystemExit(
-            f"{name}: branches have {counts} tokens, expected {sampling.max_tokens} of each; "
-            "choose another --seed"
-        )
 
 
 def _next_turn(*, rounds: int, seed: int) -> dict[str, Figure]:
@@ -260,7 +343,8 @@ def _nothing_known(*, tokens: int, rounds: int, seed: int) -> dict[str, Figure]:
         request = DecodingRequest(ask, sampling, ROWS, seed)
         texts["unguided"] = decode(decoder, request, generator(), None).candidates[0].text
 
-    costs = cpu_in_turns({"plain": plain, "unguided": unguided}, rounds=rounds)
+    turns: dict[str, Turn] = {"plain": lambda _: plain(), "unguided": lambda _: unguided()}
+    costs = cpu_in_turns(turns, rounds=rounds)
     return {
         "no_posterior_over_plain": Figure(
             ratio(costs, "unguided", "plain"), "ratio of CPU time", 1.02

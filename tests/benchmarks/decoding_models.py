@@ -23,7 +23,8 @@ from persona_engine.weights import resolve
 GENERATOR = os.environ.get("PERSONA_GENERATOR", "smollm2-135m-instruct")
 PLUGINS = discover(extra=())
 
-Turn = Callable[[], object]
+Turn = Callable[[int], object]
+"""Called with the number of the round, from 1; 0 before any is timed."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,10 @@ def cpu_in_turns(turns: Mapping[str, Turn], *, rounds: int) -> dict[str, list[fl
     """
     found: dict[str, list[float]] = {name: [] for name in turns}
     names = list(turns)
-    for round_ in range(rounds):
+    for round_ in range(1, rounds + 1):
         for name in names if round_ % 2 == 0 else names[::-1]:
             before = time.process_time()
-            turns[name]()
+            turns[name](round_)
             found[name].append(time.process_time() - before)
     return found
 

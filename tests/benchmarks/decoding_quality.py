@@ -1,0 +1,340 @@
+"""What every decoder gains: replies to people, judged by somebody else's reward model.
+
+Each prompt is answered plainly and by every method in turn, through the SDK. Judged reward is in
+standard deviations of the judged reward among plain samples of one prompt; compute is CPU time over
+that of plain decoding.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from decoding_models import GENERATOR, PLUGINS, generator
+from decoding_people import Jury, Person, people
+from report import Figure, say
+
+from persona_engine.config import EngineConfig
+from persona_engine.engine import PersonaEngine
+from persona_engine.onboarding import question_bank
+from persona_engine.types import Compute, Sampling
+from persona_engine.user import User
+
+PEOPLE, PROMPTS_EACH, MAX_TOKENS = 8, 8, 96
+QUICK = (2, 1, 8)
+WIN_RATE, PERPLEXITY, AT = 0.75, 1.15, 8
+
+
+@dataclass(frozen=True)
+class Method:
+    """One decoder at one size."""
+
+    decoder: str
+    candidates: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def family(self) -> str:
+        return f"{self.decoder}{' ' + self.label if self.label else ''}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.family.replace(' ', '_')}_{self.candidates}"
+
+
+METHODS = (
+    Method("best_of_n", 2),
+    Method("best_of_n", 4),
+    Method("best_of_n", 8),
+    Method("best_of_n", 16),
+    Method("best_of_n", 8, {"reject": 0.5}, "rejecting"),
+    Method("best_of_n", 16, {"reject": 0.5}, "rejecting"),
+    Method("best_of_n", 8, {"styled": 0.5}, "styled"),
+    Method("blockwise", 4),
+    Method("blockwise", 8),
+    Method("token_search", 2, {"k": 10}),
+    Method("logit_arithmetic", 2),
+    Method("logit_arithmetic", 4),
+    Method("logit_arithmetic", 8),
+)
+PLAIN = "plain"
+
+
+@dataclass
+class Answered:
+    """What one method said, and what that cost."""
+
+    texts: list[str] = field(default_factory=list)
+    cpu: float = 0.0
+    forwards: int = 0
+    token_steps: int = 0
+    tokens: int = 0
+
+    def add(self, text: str, seconds: float, spent: Compute | None, tokens: int) -> None:
+        self.texts.append(text)
+        self.cpu += seconds
+        self.tokens += tokens
+        if spent is not None:
+            self.forwards += spent.forwards
+            self.token_steps += spent.token_steps
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One method's figures.
+
+    Args:
+        gain: Judged reward over plain, in standard deviations among plain samples of one prompt.
+        gain_se: Its standard error over prompts.
+        win_rate: Share of prompts where it is judged better than plain; equal texts count half.
+        perplexity: Under the base model.
+        distinct: Share of different word pairs.
+        words: Mean length.
+        compute: CPU time over that of plain decoding.
+    """
+
+    gain: float
+    gain_se: float
+    win_rate: float
+    perplexity: float
+    distinct: float
+    words: float
+    compute: float
+
+
+def measure(
+    data: Path,
+    *,
+    quick: bool,
+    seed: int,
+    curve: Path | None = None,
+    gains: Path | None = None,
+    methods: Sequence[str] | None = None,
+) -> dict[str, Figure]:
+    """Return the figures of every method that is installed.
+
+    Args:
+        data: Not read.
+        quick: Two people with a prompt each, a few tokens, two methods: a smoke run.
+        seed: Of people, answers and replies.
+        curve: PNG of judged reward against compute to write.
+        gains: JSON to write, from which ``decoding="auto"`` chooses.
+        methods: Decoders to measure; all installed ones if omitted.
+    """
+    count, each, tokens = QUICK if quick else (PEOPLE, PROMPTS_EACH, MAX_TOKENS)
+    chosen = _installed(methods)[: 1 if quick else None]
+    crowd = people(count, each, seed=seed)
+    jury = Jury(seed=seed, users=40 if quick else 400)
+    with tempfile.TemporaryDirectory() as folder:
+        config = EngineConfig(
+            database=f"sqlite:///{folder}/persona.db", data_folder=folder, generator=GENERATOR
+        )
+        with PersonaEngine(config=config) as engine:
+            answered, spread = _answer(engine, crowd, chosen, jury, tokens=tokens, seed=seed)
+    judged = _judge(crowd, answered, jury, spread)
+    if curve is not None:
+        from decoding_curve import draw
+
+        families = {each.name: each.family for each in chosen}
+        draw(curve, judged, families)
+    if gains is not None:
+        _write_gains(gains, chosen, answered, judged)
+    return {
+        "quality_prompts": Figure(
+            sum(len(each.prompts) for each in crowd),
+            "prompts",
+            None if quick else 60,
+            sense="at least",
+        ),
+        "quality_judge_accuracy": Figure(jury.accuracy(crowd), "share of answers"),
+        **_figures(chosen, judged),
+    }
+
+
+def _installed(named: Sequence[str] | None) -> list[Method]:
+    found = []
+    for each in METHODS:
+        if named is not None and each.decoder not in named:
+            continue
+        try:
+            PLUGINS.create("decoder", each.decoder, **each.settings)
+        except Exception as error:
+            say(f"  {each.name} is passed over: {error}")
+        else:
+            found.append(each)
+    return found
+
+
+def _answer(
+    engine: PersonaEngine,
+    crowd: Sequence[Person],
+    methods: Sequence[Method],
+    jury: Jury,
+    *,
+    tokens: int,
+    seed: int,
+) -> tuple[dict[str, Answered], float]:
+    """Return what was said, and the spread of judged reward among plain samples of one prompt."""
+    answered = {name: Answered() for name in (PLAIN, *(each.name for each in methods))}
+    deviations = []
+    for person in crowd:
+        user = person.join(engine, seed=seed)
+        for place in person.prompts:
+            prompt = question_bank()[place].prompt
+            say(f"  {person.name}: {prompt[:60]}")
+            draw = 1_000 * seed + place
+            base = {"seed": draw, "max_tokens": tokens}
+            _timed(answered[PLAIN], user, prompt, personal=False, **base)
+            for each in methods:
+                way = (each.decoder, each.settings)
+                _timed(
+                    answered[each.name],
+                    user,
+                    prompt,
+                    decoding=way,
+                    candidates=each.candidates,
+                    **base,
+                )
+            samples = [text for text in _samples(prompt, tokens=tokens, seed=draw) if text.strip()]
+            if len(samples) > 1:
+                deviations.append(jury.score(person, [prompt] * len(samples), samples).var(ddof=1))
+    return answered, float(np.sqrt(np.mean(deviations)))
+
+
+def _timed(into: Answered, user: User, prompt: str, **order: Any) -> None:
+    before = time.process_time()
+    reply = user.chat([{"role": "user", "content": prompt}], **order)
+    seconds = time.process_time() - before
+    search = reply.trace.search
+    into.add(
+        reply.text,
+        seconds,
+        None if search is None else search.compute,
+        reply.trace.candidates[0].tokens,
+    )
+
+
+def _samples(prompt: str, *, tokens: int, seed: int) -> tuple[str, ...]:
+    ask = [{"role": "user", "content": prompt}]
+    branches = generator().prefill(ask, branches=4, seed=seed)
+    while True:
+        result = branches.step(Sampling(max_tokens=tokens))
+        if all(result.finished):
+            return result.texts
+
+
+def _judge(
+    crowd: Sequence[Person], answered: Mapping[str, Answered], jury: Jury, spread: float
+) -> dict[str, Judged]:
+    asked = [
+        (person, question_bank()[place].prompt) for person in crowd for place in person.prompts
+    ]
+    rewards = {name: _rewards(crowd, each.texts, jury) for name, each in answered.items()}
+    plain = answered[PLAIN]
+    found = {}
+    for name, each in answered.items():
+        gains = (rewards[name] - rewards[PLAIN]) / spread
+        same = np.array([a == b for a, b in zip(each.texts, plain.texts, strict=True)])
+        wins = np.where(same, 0.5, gains > 0)
+        found[name] = Judged(
+            gain=float(gains.mean()),
+            gain_se=float(gains.std(ddof=1) / np.sqrt(len(gains))),
+            win_rate=float(wins.mean()),
+            perplexity=_perplexity(asked, each.texts),
+            distinct=_distinct(each.texts),
+            words=float(np.mean([len(text.split()) for text in each.texts])),
+            compute=each.cpu / plain.cpu,
+        )
+    return found
+
+
+def _rewards(crowd: Sequence[Person], texts: Sequence[str], jury: Jury) -> np.ndarray:
+    """Return judged rewards in the order of people and their prompts; blank replies get least."""
+    found, left = [], list(texts)
+    for person in crowd:
+        mine, left = left[: len(person.prompts)], left[len(person.prompts) :]
+        prompts = [question_bank()[place].prompt for place in person.prompts]
+        found.append(jury.score(person, prompts, [text.strip() or "." for text in mine]))
+    return np.concatenate(found)
+
+
+def _perplexity(prompts: Sequence[str], texts: Sequence[str]) -> float:
+    pairs = [(p, t) for p, t in zip(prompts, texts, strict=True) if t.strip()]
+    asks = [[{"role": "user", "content": prompt}] for prompt, _ in pairs]
+    total = generator().log_likelihood(asks, [text for _, text in pairs]).sum()
+    tokens = sum(generator().count_tokens(text) for _, text in pairs)
+    return float(np.exp(-total / max(tokens, 1)))
+
+
+def _distinct(texts: Sequence[str]) -> float:
+    pairs = [pair for text in texts for pair in zip(text.split(), text.split()[1:], strict=False)]
+    return len(set(pairs)) / max(len(pairs), 1)
+
+
+def _figures(methods: Sequence[Method], judged: Mapping[str, Judged]) -> dict[str, Figure]:
+    plain = judged[PLAIN]
+    found = {
+        "quality_plain_perplexity": Figure(plain.perplexity, "perplexity"),
+        "quality_plain_distinct2": Figure(plain.distinct, "share of word pairs"),
+        "quality_plain_words": Figure(plain.words, "words"),
+    }
+    for each in methods:
+        mine = judged[each.name]
+        told = f"{mine.compute:.2f}x plain's CPU time"
+        found |= {
+            f"quality_{each.name}_gain": Figure(mine.gain, f"sd ± {mine.gain_se:.2f}", None, told),
+            f"quality_{each.name}_win_rate": Figure(mine.win_rate, "share of prompts"),
+            f"quality_{each.name}_perplexity": Figure(
+                mine.perplexity / plain.perplexity, "ratio to plain"
+            ),
+            f"quality_{each.name}_distinct2": Figure(mine.distinct, "share of word pairs"),
+            f"quality_{each.name}_words": Figure(mine.words, "words"),
+        }
+    within = [
+        each
+        for each in methods
+        if each.candidates == AT and judged[each.name].perplexity <= PERPLEXITY * plain.perplexity
+    ]
+    if within:
+        best = max(within, key=lambda each: judged[each.name].win_rate)
+        found["quality_best_win_rate_of_8"] = Figure(
+            judged[best.name].win_rate, "share of prompts", WIN_RATE, best.name, "at least"
+        )
+        found["quality_best_perplexity_of_8"] = Figure(
+            judged[best.name].perplexity / plain.perplexity,
+            "ratio to plain",
+            PERPLEXITY,
+            best.name,
+        )
+    return found
+
+
+def _write_gains(
+    path: Path,
+    methods: Sequence[Method],
+    answered: Mapping[str, Answered],
+    judged: Mapping[str, Judged],
+) -> None:
+    """Write what ``decoding="auto"`` chooses from: methods whose text stays as likely."""
+    most = PERPLEXITY * judged[PLAIN].perplexity
+    rows = [
+        {
+            "decoder": each.decoder,
+            "candidates": each.candidates,
+            "settings": dict(each.settings),
+            "gain": round(judged[each.name].gain, 3),
+            "rows": round(spent.token_steps / max(spent.forwards, 1), 2),
+            "forwards": round(spent.forwards / max(spent.tokens, 1), 3),
+        }
+        for each in methods
+        if judged[each.name].perplexity <= most
+        for spent in [answered[each.name]]
+    ]
+    path.write_text(json.dumps({"methods": rows}, indent=1) + "\n", encoding="utf-8")
