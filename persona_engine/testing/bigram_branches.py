@@ -143,12 +143,14 @@ class BigramBranches:
     def _next(self, branch: _Branch) -> NDArray[np.float64]:
         """Return log-probabilities of the next word ``(V,)``, all readings together."""
         rows = self._model.log_probs[list(branch.last)]  # (readings, V)
+        plain: NDArray[np.float64] = rows[0]
         if not branch.prompt.mixed:
-            return rows[0]
+            return plain
         mixed: NDArray[np.float64] = np.array([r.weight for r in branch.prompt.readings]) @ rows
-        least = np.log(max(branch.prompt.plausible, 1e-300)) + rows[0].max()
-        mixed = np.where((rows[0] >= least) & (rows[0] > -600.0), mixed, -700.0)
-        return np.maximum(mixed - np.logaddexp.reduce(mixed), -700.0)
+        least = np.log(max(branch.prompt.plausible, 1e-300)) + plain.max()
+        mixed = np.where((plain >= least) & (plain > -600.0), mixed, -700.0)
+        normal: NDArray[np.float64] = mixed - np.logaddexp.reduce(mixed)
+        return normal.clip(-700.0)
 
     def _with(self, branch: _Branch, token: int) -> _Branch:
         if branch.finished or token == END:
