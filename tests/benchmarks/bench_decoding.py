@@ -16,13 +16,19 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
+import decoding_agreement
 import decoding_cost
+import decoding_memory
 import decoding_quality
+import decoding_verifiers
 from report import Figure, arguments, finish, say
 
 Measure = Callable[..., dict[str, Figure]]
 PARTS: dict[str, Measure] = {
     "cost": decoding_cost.measure,
+    "agreement": decoding_agreement.measure,
+    "memory": decoding_memory.measure,
+    "verifiers": decoding_verifiers.measure,
     "quality": decoding_quality.measure,
 }
 

@@ -7,7 +7,6 @@ do not all reach the number of tokens is an error.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from decoding_models import (
     ratio,
     rival,
 )
+from decoding_turns import next_turn, nothing_known
 from report import Figure, say
 
 from persona_engine.decoding import decode
@@ -37,6 +37,7 @@ from persona_engine.types import (
     Compute,
     Conversation,
     DecodingRequest,
+    Generation,
     Sampling,
 )
 
@@ -131,8 +132,8 @@ def measure(
     return {
         **_figures(costs, runs, missing, quick=quick),
         **_against_args(costs),
-        **_next_turn(rounds=rounds, seed=seed),
-        **_nothing_known(tokens=tokens, rounds=rounds, seed=seed),
+        **next_turn(rounds=rounds, seed=seed),
+        **nothing_known(runs.conversation, tokens=tokens, rounds=rounds, seed=seed),
         **against_llama(costs, prompt_tokens=PROMPT_TOKENS, tokens=tokens),
     }
 
@@ -286,70 +287,3 @@ def _decoder(case: Case) -> Decoder | str:
         return PLUGINS.create("decoder", case.decoder, **case.settings)
     except Exception as error:
         return str(error)
-
-
-def _next_turn(*, rounds: int, seed: int) -> dict[str, Figure]:
-    """Measure reading a further turn of a conversation that was just read, against all of it."""
-    numbers = iter(range(1000 * (seed + 1), 1000 * (seed + 2)))
-    ratios, full = [], 0.0
-    for _ in range(rounds + 1):
-        first, other = (long_prompt(200, number=next(numbers)) for _ in range(2))
-        turn = _further_turn(_said(first, seed))
-        again = _reading([*first, *turn], seed)
-        full = _reading([*other, *turn], seed)
-        ratios.append(again / full)
-    return {
-        "next_turn_over_prefill": Figure(
-            median(ratios[1:]), "ratio of CPU time", 0.35, f"full: {full:.3f} CPU s"
-        )
-    }
-
-
-def _further_turn(reply: str) -> Conversation:
-    return [
-        {"role": "assistant", "content": reply},
-        {"role": "user", "content": "Who was the first to sail around it?"},
-    ]
-
-
-def _reading(conversation: Conversation, seed: int) -> float:
-    """Return CPU seconds of reading a conversation and drawing a token."""
-    before = time.process_time()
-    generator().prefill(conversation, branches=1, seed=seed).step(Sampling(max_tokens=1))
-    return time.process_time() - before
-
-
-def _said(conversation: Conversation, seed: int) -> str:
-    branches = generator().prefill(conversation, branches=1, seed=seed)
-    while not all((result := branches.step(Sampling(max_tokens=4))).finished):
-        pass
-    return result.texts[0]
-
-
-def _nothing_known(*, tokens: int, rounds: int, seed: int) -> dict[str, Figure]:
-    """Measure a decoder without a reward against plain decoding; the same tokens."""
-    ask = long_prompt(PROMPT_TOKENS, number=seed)
-    sampling = Sampling(max_tokens=tokens)
-    decoder = PLUGINS.create("decoder", "best_of_n")
-    texts: dict[str, str] = {}
-
-    def plain() -> None:
-        branches = generator().prefill(ask, branches=1, seed=seed)
-        while not all((result := branches.step(sampling)).finished):
-            pass
-        texts["plain"] = result.texts[0]
-
-    def unguided() -> None:
-        request = DecodingRequest(ask, sampling, ROWS, seed)
-        texts["unguided"] = decode(decoder, request, generator(), None).candidates[0].text
-
-    turns: dict[str, Turn] = {"plain": lambda _: plain(), "unguided": lambda _: unguided()}
-    costs = cpu_in_turns(turns, rounds=rounds)
-    return {
-        "no_posterior_over_plain": Figure(
-            ratio(costs, "unguided", "plain"), "ratio of CPU time", 1.02
-        ),
-        "no_posterior_same_text": Figure(
-            texts["plain"] == texts["unguided"], "same text", True, sense="exactly"
-        ),
-    }

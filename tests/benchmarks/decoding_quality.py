@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from decoding_judged import PLAIN, Answered, Judged, judge
 from decoding_models import GENERATOR, PLUGINS, generator
 from decoding_people import Jury, Person, people
 from report import Figure, say
@@ -23,7 +24,7 @@ from report import Figure, say
 from persona_engine.config import EngineConfig
 from persona_engine.engine import PersonaEngine
 from persona_engine.onboarding import question_bank
-from persona_engine.types import Compute, Sampling
+from persona_engine.types import Sampling
 from persona_engine.user import User
 
 PEOPLE, PROMPTS_EACH, MAX_TOKENS = 8, 8, 96
@@ -64,49 +65,6 @@ METHODS = (
     Method("logit_arithmetic", 4),
     Method("logit_arithmetic", 8),
 )
-PLAIN = "plain"
-
-
-@dataclass
-class Answered:
-    """What one method said, and what that cost."""
-
-    texts: list[str] = field(default_factory=list)
-    cpu: float = 0.0
-    forwards: int = 0
-    token_steps: int = 0
-    tokens: int = 0
-
-    def add(self, text: str, seconds: float, spent: Compute | None, tokens: int) -> None:
-        self.texts.append(text)
-        self.cpu += seconds
-        self.tokens += tokens
-        if spent is not None:
-            self.forwards += spent.forwards
-            self.token_steps += spent.token_steps
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One method's figures.
-
-    Args:
-        gain: Judged reward over plain, in standard deviations among plain samples of one prompt.
-        gain_se: Its standard error over prompts.
-        win_rate: Share of prompts where it is judged better than plain; equal texts count half.
-        perplexity: Under the base model.
-        distinct: Share of different word pairs.
-        words: Mean length.
-        compute: CPU time over that of plain decoding.
-    """
-
-    gain: float
-    gain_se: float
-    win_rate: float
-    perplexity: float
-    distinct: float
-    words: float
-    compute: float
 
 
 def measure(
@@ -138,7 +96,7 @@ def measure(
         )
         with PersonaEngine(config=config) as engine:
             answered, spread = _answer(engine, crowd, chosen, jury, tokens=tokens, seed=seed)
-    judged = _judge(crowd, answered, jury, spread)
+    judged = judge(crowd, answered, jury, spread)
     if curve is not None:
         from decoding_curve import draw
 
@@ -228,54 +186,6 @@ def _samples(prompt: str, *, tokens: int, seed: int) -> tuple[str, ...]:
         result = branches.step(Sampling(max_tokens=tokens))
         if all(result.finished):
             return result.texts
-
-
-def _judge(
-    crowd: Sequence[Person], answered: Mapping[str, Answered], jury: Jury, spread: float
-) -> dict[str, Judged]:
-    asked = [
-        (person, question_bank()[place].prompt) for person in crowd for place in person.prompts
-    ]
-    rewards = {name: _rewards(crowd, each.texts, jury) for name, each in answered.items()}
-    plain = answered[PLAIN]
-    found = {}
-    for name, each in answered.items():
-        gains = (rewards[name] - rewards[PLAIN]) / spread
-        same = np.array([a == b for a, b in zip(each.texts, plain.texts, strict=True)])
-        wins = np.where(same, 0.5, gains > 0)
-        found[name] = Judged(
-            gain=float(gains.mean()),
-            gain_se=float(gains.std(ddof=1) / np.sqrt(len(gains))),
-            win_rate=float(wins.mean()),
-            perplexity=_perplexity(asked, each.texts),
-            distinct=_distinct(each.texts),
-            words=float(np.mean([len(text.split()) for text in each.texts])),
-            compute=each.cpu / plain.cpu,
-        )
-    return found
-
-
-def _rewards(crowd: Sequence[Person], texts: Sequence[str], jury: Jury) -> np.ndarray:
-    """Return judged rewards in the order of people and their prompts; blank replies get least."""
-    found, left = [], list(texts)
-    for person in crowd:
-        mine, left = left[: len(person.prompts)], left[len(person.prompts) :]
-        prompts = [question_bank()[place].prompt for place in person.prompts]
-        found.append(jury.score(person, prompts, [text.strip() or "." for text in mine]))
-    return np.concatenate(found)
-
-
-def _perplexity(prompts: Sequence[str], texts: Sequence[str]) -> float:
-    pairs = [(p, t) for p, t in zip(prompts, texts, strict=True) if t.strip()]
-    asks = [[{"role": "user", "content": prompt}] for prompt, _ in pairs]
-    total = generator().log_likelihood(asks, [text for _, text in pairs]).sum()
-    tokens = sum(generator().count_tokens(text) for _, text in pairs)
-    return float(np.exp(-total / max(tokens, 1)))
-
-
-def _distinct(texts: Sequence[str]) -> float:
-    pairs = [pair for text in texts for pair in zip(text.split(), text.split()[1:], strict=False)]
-    return len(set(pairs)) / max(len(pairs), 1)
 
 
 def _figures(methods: Sequence[Method], judged: Mapping[str, Judged]) -> dict[str, Figure]:
