@@ -105,7 +105,7 @@ class TokenSearch:
         tally = Tally(request)
         rng = np.random.default_rng([request.seed, self._k])
         while True:
-            if reward is None or branches.size == 1:
+            if reward is None or branches.size == 1 or not tally.growing:
                 result = branches.step(sampling)
             else:
                 result = self._search_on(branches, sampling, reward, rng, tally)
@@ -137,7 +137,7 @@ class TokenSearch:
         log_probs = branches.next_log_probs()[_SEARCHED]  # (V,)
         options = plausible_tokens(log_probs, most=self._k, share=self._plausible)
         place, worth = 0, None
-        if tally.growing and len(options) > 1:
+        if len(options) > 1:
             # The plain sample's token is read in the same forward.
             ahead = np.stack([np.full(len(options), plain), options])  # (2, k)
             features = branches.look_ahead(ahead)[_SEARCHED]  # (k, D)

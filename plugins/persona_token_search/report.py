@@ -29,8 +29,6 @@ class Tally:
             place: Of the token among the plausible ones, likeliest first.
             worth: Of the plausible ones, ``(k,)``; None where nothing was searched.
         """
-        if not self.growing:
-            return
         text = result.texts[1]
         self._tokens += 1
         self._searched += worth is not None
