@@ -127,7 +127,27 @@ def test_a_turn_feedback_and_why(fitted):
     assert better["comparisons"][0]["chosen"] == "home"
     why = document(fitted("explain", reply["id"], "--user", "u1", "--json"))
     assert why["trace"]["candidates"] == candidates
-    assert fitted("explain", reply["id"], "--user", "u1").stdout.strip() == why["text"].strip()
+    shown = fitted("explain", reply["id"], "--user", "u1").stdout
+    assert shown.startswith(why["text"])
+    assert "finished: 6, best first" in shown
+
+
+def test_how_a_reply_was_searched_for_as_a_page(fitted, tmp_path):
+    reply = chat(fitted, "u1", "--decoding", "blockwise", "--budget", "60s")
+    assert reply["trace"]["search"]["decoder"] == "blockwise"
+    page = tmp_path / "why.html"
+    assert fitted("explain", reply["id"], "--user", "u1", "--html", str(page)).exit_code == 0
+    assert reply["id"] in page.read_text(encoding="utf-8")
+    nowhere = str(tmp_path / "none" / "why.html")
+    failed = fitted("explain", reply["id"], "--user", "u1", "--html", nowhere)
+    assert failed.exit_code != 0
+    assert "cannot be written" in failed.stderr
+
+
+def test_a_wrong_decoder_or_budget_is_told(fitted):
+    turn = ("chat", "--user", "u1", "-m", "Where to?")
+    assert "best_of_n" in fitted(*turn, "--decoding", "worst_of_n").stderr
+    assert "budget is 'soon'" in fitted(*turn, "--budget", "soon").stderr
 
 
 def test_a_base_reply_is_not_personal(fitted):
