@@ -40,6 +40,7 @@ def main() -> None:
     options.add_argument("--args-checkout", type=Path, help="folder of the official ARGS code")
     options.add_argument("--curve", type=Path, help="PNG of judged reward against compute to write")
     options.add_argument("--gains", type=Path, help="JSON for decoding='auto' to write (quality)")
+    options.add_argument("--prompts", type=int, help="how many, of the quality part; 64 if omitted")
     options.add_argument("--decoders", help="decoders, with commas, of the quality part")
     asked = options.parse_args()
     chosen = list(PARTS) if asked.only is None else asked.only.split(",")
@@ -62,7 +63,12 @@ def _further(part: str, asked: argparse.Namespace) -> dict[str, object]:
         return {"args_checkout": asked.args_checkout}
     if part == "quality":
         names = None if asked.decoders is None else asked.decoders.split(",")
-        return {"curve": asked.curve, "gains": asked.gains, "methods": names}
+        return {
+            "curve": asked.curve,
+            "gains": asked.gains,
+            "methods": names,
+            "prompts": asked.prompts,
+        }
     return {}
 
 

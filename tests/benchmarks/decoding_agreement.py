@@ -9,6 +9,7 @@ prompt and person, and averaged.
 from __future__ import annotations
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from report import Figure, say
 from persona_engine.belief import Belief
 from persona_engine.config import EngineConfig
 from persona_engine.engine import PersonaEngine
+from persona_engine.instructions.render import render_instructions
 from persona_engine.onboarding import question_bank
-from persona_engine.types import Conversation, FloatArray, Sampling
+from persona_engine.types import Conversation, FloatArray, Instruction, Sampling
 
 SAMPLES, MAX_TOKENS, PEOPLE, PROMPTS = 12, 64, 4, 8
 QUICK = (4, 8, 2, 1)
@@ -53,12 +55,9 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
                 user = person.join(engine, seed=seed)
                 beliefs.append(engine._runtime.learner.belief(user.scope))
             everyone = [each for each in beliefs if each is not None]
-            instructed = engine.user("instructed")
-            for each in INSTRUCTIONS:
-                instructed.instruct(each)
             for place in crowd[0].prompts:
                 plain: Conversation = [{"role": "user", "content": question_bank()[place].prompt}]
-                block = instructed.personalize(plain).messages
+                block = _with_block(plain)
                 for name, prompt in (("plain", plain), ("block", block)):
                     say(f"  {name}: {plain[0]['content'][:60]}")
                     read, again = _features(plain, prompt, samples, tokens, seed + place)
@@ -78,6 +77,13 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
             False, "not measured", baseline="no adapters are there yet"
         ),
     }
+
+
+def _with_block(plain: Conversation) -> Conversation:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    wishes = [Instruction(str(place), text, now) for place, text in enumerate(INSTRUCTIONS)]
+    done = render_instructions(plain, wishes, budget=256, count_tokens=generator().count_tokens)
+    return done.messages
 
 
 def _features(

@@ -61,7 +61,7 @@ def _tensor_bytes() -> dict[int, int]:
     gc.collect()
     found = {}
     for each in gc.get_objects():
-        if type(each) is torch.Tensor:
+        if type(each) is torch.Tensor and each.layout == torch.strided:
             storage = each.untyped_storage()
             found[storage.data_ptr()] = storage.nbytes()
     return found

@@ -27,7 +27,7 @@ from persona_engine.onboarding import question_bank
 from persona_engine.types import Sampling
 from persona_engine.user import User
 
-PEOPLE, PROMPTS_EACH, MAX_TOKENS = 8, 8, 96
+PEOPLE, PROMPTS_EACH, MAX_TOKENS = 8, 8, 64
 QUICK = (2, 1, 8)
 WIN_RATE, PERPLEXITY, AT = 0.75, 1.15, 8
 
@@ -55,13 +55,11 @@ METHODS = (
     Method("best_of_n", 4),
     Method("best_of_n", 8),
     Method("best_of_n", 16),
-    Method("best_of_n", 8, {"reject": 0.5}, "rejecting"),
     Method("best_of_n", 16, {"reject": 0.5}, "rejecting"),
     Method("best_of_n", 8, {"styled": 0.5}, "styled"),
     Method("blockwise", 4),
     Method("blockwise", 8),
     Method("token_search", 2, {"k": 10}),
-    Method("logit_arithmetic", 2),
     Method("logit_arithmetic", 4),
     Method("logit_arithmetic", 8),
 )
@@ -75,6 +73,7 @@ def measure(
     curve: Path | None = None,
     gains: Path | None = None,
     methods: Sequence[str] | None = None,
+    prompts: int | None = None,
 ) -> dict[str, Figure]:
     """Return the figures of every method that is installed.
 
@@ -85,8 +84,10 @@ def measure(
         curve: PNG of judged reward against compute to write.
         gains: JSON to write, from which ``decoding="auto"`` chooses.
         methods: Decoders to measure; all installed ones if omitted.
+        prompts: How many prompts, a multiple of 8; 64 if omitted.
     """
-    count, each, tokens = QUICK if quick else (PEOPLE, PROMPTS_EACH, MAX_TOKENS)
+    each_asks = PROMPTS_EACH if prompts is None else max(prompts // PEOPLE, 1)
+    count, each, tokens = QUICK if quick else (PEOPLE, each_asks, MAX_TOKENS)
     chosen = _installed(methods)[: 1 if quick else None]
     crowd = people(count, each, seed=seed)
     jury = Jury(seed=seed, users=40 if quick else 400)
