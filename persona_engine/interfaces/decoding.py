@@ -149,7 +149,7 @@ class Decoder(Protocol):
 
         Without a reward, or when the reward cannot tell the candidates apart, the first candidate
         is exactly what plain sampling with the same seed gives; only what the request says in words
-        (``bare``, ``styles``) may steer it, which needs no judge. ``on_text`` receives each piece of
-        text as soon as it is settled, and an empty piece for a token that settles none; what it
+        (``bare``, ``styles``) may steer it, which needs no judge. ``on_text`` receives each piece
+        of text as soon as it is settled, and an empty piece for a token that settles none; what it
         raises ends decoding.
         """
