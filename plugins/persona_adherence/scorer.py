@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from persona_adherence.directions import Directions
 from persona_adherence.features import FEATURES
-from persona_engine.errors import ArtefactError
+from persona_engine.modelling import sigmoid
+from persona_engine.scorers import read_scorer, write_scorer
 from persona_engine.types import FloatArray
 
 DATA = Path(__file__).parent / "data"
@@ -47,23 +47,18 @@ class Scorer:
             features: Of the replies, ``(B, F)``.
             relevant: Probability that the instruction bears on the request.
         """
-        found: FloatArray = 1.0 - relevant * (1.0 - sigmoid(self.log_odds(features)))
+        against = 1.0 - sigmoid(self.log_odds(features)).astype(np.float32)
+        found: FloatArray = 1.0 - relevant * against
         return found
 
     def relevant(self, features: FloatArray) -> float:
         """Return the probability that an instruction bears on a request, of ``(3 + E,)``."""
-        return float(sigmoid(features @ self.relevance))
+        return float(sigmoid(features @ self.relevance).astype(np.float32))
 
     def log_odds(self, features: FloatArray) -> FloatArray:
         """Return log-odds ``(B,)`` of features ``(B, F)``."""
         found: FloatArray = (features @ self.weights).astype(np.float32)
         return found
-
-
-def sigmoid(x: Values) -> FloatArray:
-    """Return σ(x)."""
-    halved: FloatArray = (0.5 * (1.0 + np.tanh(0.5 * x))).astype(np.float32)
-    return halved
 
 
 @lru_cache(maxsize=4)
@@ -73,48 +68,36 @@ def load_scorer(folder: Path = DATA) -> Scorer:
     Raises:
         ArtefactError: A file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    return read_scorer(
+        _scorer,
+        folder / "scorer.json",
+        folder / "directions.safetensors",
+        train="python -m persona_adherence.train",
+    )
 
-    try:
-        described = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
-        arrays = load_file(folder / "directions.safetensors")
-        directions = Directions(
-            arrays["names"].astype(np.float32),
-            arrays["weights"].astype(np.float32),
-            float(described["sharpness"]),
-        )
-        weights: Mapping[str, float] = described["weights"]
-        return Scorer(
-            fingerprint=str(described["fingerprint"]),
-            directions=directions,
-            weights=np.array([weights[name] for name in FEATURES]),
-            relevance=arrays["relevance"].astype(np.float32),
-        )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ArtefactError(
-            f"the scorer in {folder} cannot be read: {error}",
-            remedy="install the package again, or run python -m persona_adherence.train",
-        ) from error
+
+def _scorer(named: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Scorer:
+    return Scorer(
+        fingerprint=str(named["fingerprint"]),
+        directions=Directions(arrays["names"], arrays["weights"], float(named["sharpness"])),
+        weights=np.array([named["weights"][name] for name in FEATURES]),
+        relevance=arrays["relevance"],
+    )
 
 
 def save_scorer(scorer: Scorer, folder: Path) -> None:
     """Write weights as JSON, and directions as float16 safetensors."""
-    from safetensors.numpy import save_file
-
     directions = scorer.directions
-    arrays: dict[str, NDArray[Any]] = {
-        "names": np.ascontiguousarray(directions.names, np.float16),
-        "weights": np.ascontiguousarray(directions.weights, np.float16),
-        "relevance": np.ascontiguousarray(scorer.relevance, np.float32),
-    }
-    save_file(arrays, folder / "directions.safetensors")
-    described = {
+    named = {
         "fingerprint": scorer.fingerprint,
         "sharpness": directions.sharpness,
         "weights": {
             name: round(float(w), 4) for name, w in zip(FEATURES, scorer.weights, strict=True)
         },
     }
-    text = json.dumps(described, indent=1) + "\n"
-    (folder / "scorer.json").write_text(text, encoding="utf-8")
+    arrays: dict[str, NDArray[Any]] = {
+        "names": directions.names.astype(np.float16),
+        "weights": directions.weights.astype(np.float16),
+        "relevance": scorer.relevance.astype(np.float32),
+    }
+    write_scorer(named, arrays, folder / "scorer.json", folder / "directions.safetensors")

@@ -29,8 +29,9 @@ from persona_adherence.examples import (
     read_written,
 )
 from persona_adherence.features import FEATURES, Vectors, features, relevance_features, texts_of
-from persona_adherence.scorer import DATA, Scorer, Values, save_scorer, sigmoid
+from persona_adherence.scorer import DATA, Scorer, Values, save_scorer
 from persona_adherence.wishes import parse
+from persona_engine.modelling import sigmoid
 from persona_engine.types import FloatArray
 
 Embed = Callable[[Sequence[str]], FloatArray]

@@ -10,11 +10,15 @@ from persona_adherence.features import Vectors, features, relevance_features, te
 from persona_adherence.replies import take_apart
 from persona_adherence.scorer import Scorer, load_scorer
 from persona_adherence.wishes import parse
-from persona_engine.errors import FingerprintMismatchError
 from persona_engine.interfaces import LanguageTools
+from persona_engine.scorers import check_encoder
 from persona_engine.types import Conversation, FloatArray, Instruction, Verification
 
 _LONGEST = 6000  # characters of a text that are read
+_REMEDY = (
+    "use the sentence encoder all-minilm-l6-v2, train for yours with "
+    "python -m persona_adherence.train, or leave the verifier out"
+)
 _BLANK = "…"  # what stands for a text without words, which no encoder reads
 
 
@@ -68,7 +72,7 @@ class AdherenceVerifier:
         Raises:
             FingerprintMismatchError: The scorer was trained for another sentence encoder.
         """
-        self._check(tools.fingerprint)
+        check_encoder(tools.fingerprint, self._scorer.fingerprint, scorer=self.name, remedy=_REMEDY)
         request = _readable(_last_request(conversation))
         texts = [_readable(text) for text in responses]
         judged = [self.judges(each) for each in instructions]
@@ -95,15 +99,6 @@ class AdherenceVerifier:
             return scorer.kept(read, 1.0)
         bears = scorer.relevant(relevance_features(wish, request, vectors=vectors))
         return scorer.kept(read, bears)
-
-    def _check(self, fingerprint: str) -> None:
-        expected = self._scorer.fingerprint
-        if fingerprint != expected:
-            raise FingerprintMismatchError(
-                f"adherence got embeddings of {fingerprint}, but was trained on {expected}",
-                remedy="use the sentence encoder all-minilm-l6-v2, train for yours with "
-                "python -m persona_adherence.train, or leave the verifier out",
-            )
 
 
 def _embed(

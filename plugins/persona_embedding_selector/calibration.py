@@ -9,7 +9,7 @@ cause was at work is not labelled, so the two regressions are fitted by EM.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona_embedding_selector.features import GENERAL_FEATURES, TOPICAL_FEATURES
-from persona_engine.errors import ArtefactError
+from persona_engine.modelling import sigmoid
+from persona_engine.scorers import read_scorer, write_scorer
 from persona_engine.types import FloatArray
 
 Values = NDArray[np.floating[Any]]
@@ -54,45 +55,44 @@ def load_calibration(folder: Path = DATA) -> Calibration:
     Raises:
         ArtefactError: A file is missing or damaged.
     """
-    try:
-        described = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
-        anchors = np.load(folder / "anchors.npy", allow_pickle=False).astype(np.float32)
-        count = int(described["general_anchors"])
-        return Calibration(
-            fingerprint=str(described["fingerprint"]),
-            general=anchors[:count],
-            topical=anchors[count:],
-            general_weights=_weights(described["general"], GENERAL_FEATURES),
-            topical_weights=_weights(described["topical"], TOPICAL_FEATURES),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(
-            f"the calibration in {folder} cannot be read: {error}",
-            remedy="install the package again, or run "
-            "tests/benchmarks/calibrate_embedding_selector.py",
-        ) from error
+    return read_scorer(
+        _calibration,
+        folder / "calibration.json",
+        folder / "anchors.safetensors",
+        train="tests/benchmarks/calibrate_embedding_selector.py",
+    )
+
+
+def _calibration(named: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Calibration:
+    return Calibration(
+        fingerprint=str(named["fingerprint"]),
+        general=arrays["general"],
+        topical=arrays["topical"],
+        general_weights=_weights(named["general"], GENERAL_FEATURES),
+        topical_weights=_weights(named["topical"], TOPICAL_FEATURES),
+    )
 
 
 def save_calibration(calibration: Calibration, folder: Path) -> None:
     """Write coefficients as JSON and anchors as float16."""
-    anchors = np.concatenate([calibration.general, calibration.topical]).astype(np.float16)
-    np.save(folder / "anchors.npy", anchors, allow_pickle=False)
-    described = {
+    named = {
         "fingerprint": calibration.fingerprint,
-        "general_anchors": len(calibration.general),
         "general": _named(calibration.general_weights, GENERAL_FEATURES),
         "topical": _named(calibration.topical_weights, TOPICAL_FEATURES),
     }
-    text = json.dumps(described, indent=1) + "\n"
-    (folder / "calibration.json").write_text(text, encoding="utf-8")
+    arrays = {
+        "general": calibration.general.astype(np.float16),
+        "topical": calibration.topical.astype(np.float16),
+    }
+    write_scorer(named, arrays, folder / "calibration.json", folder / "anchors.safetensors")
 
 
 def probabilities(
     calibration: Calibration, general: Values, topical: Values
 ) -> tuple[Values, Values, Values]:
     """Return p, π and τ, each ``(I,)``, of features ``(I, 4)`` and ``(I, 3)``."""
-    holds = _sigmoid(general @ calibration.general_weights)
-    fits = _sigmoid(topical @ calibration.topical_weights)
+    holds = sigmoid(general @ calibration.general_weights)
+    fits = sigmoid(topical @ calibration.topical_weights)
     return holds + fits - holds * fits, holds, fits
 
 
@@ -119,7 +119,7 @@ def fit_noisy_or(
     u = np.array([-1.0, 5.0, *[0.0] * (general.shape[1] - 2)])
     v = np.array([-2.0, 5.0, *[0.0] * (topical.shape[1] - 2)])
     for _ in range(_ROUNDS):
-        holds, fits = _sigmoid(general @ u), _sigmoid(topical @ v)
+        holds, fits = sigmoid(general @ u), sigmoid(topical @ v)
         either = holds + fits - holds * fits
         u = _newton(general, applies * holds / either, weight, u, l2)
         v = _newton(topical, applies * fits / either, weight, v, l2)
@@ -132,16 +132,11 @@ def _newton(features: Values, labels: Values, weight: Values, start: Values, l2:
     penalty[0] = 1e-9
     at = start
     for _ in range(_NEWTON_STEPS):
-        p = _sigmoid(features @ at)
+        p = sigmoid(features @ at)
         slope = features.T @ (weight * (p - labels)) + penalty * at
         curvature = (features * (weight * p * (1 - p))[:, None]).T @ features + np.diag(penalty)
         at = at - np.linalg.solve(curvature, slope)
     return at
-
-
-def _sigmoid(x: Values) -> Values:
-    halved: Values = 0.5 * (1.0 + np.tanh(0.5 * x))
-    return halved
 
 
 def _weights(described: dict[str, float], names: tuple[str, ...]) -> Values:

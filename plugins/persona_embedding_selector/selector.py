@@ -10,7 +10,13 @@ from persona_embedding_selector.calibration import Calibration, load_calibration
 from persona_embedding_selector.features import general_features, topical_features
 from persona_engine.errors import ConfigError, FingerprintMismatchError, InvalidInputError
 from persona_engine.interfaces import LanguageTools
+from persona_engine.scorers import check_encoder
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
+
+_REMEDY = (
+    "use the sentence encoder all-minilm-l6-v2, or calibrate for yours with "
+    "tests/benchmarks/calibrate_embedding_selector.py"
+)
 
 
 class EmbeddingSelector:
@@ -49,8 +55,8 @@ class EmbeddingSelector:
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(f"{setting} is {value!r}, expected 0 to 1")
         self._calibration = calibration or load_calibration()
-        if fingerprint is not None and fingerprint != self._calibration.fingerprint:
-            raise _mismatch(fingerprint, self._calibration.fingerprint)
+        expected = self._calibration.fingerprint
+        check_encoder(fingerprint, expected, scorer="the selector", remedy=_REMEDY)
         self._threshold = threshold
         self._must_threshold = must_threshold
 
@@ -114,14 +120,8 @@ class EmbeddingSelector:
                 f"({width},) and ({count}, {width})"
             )
         if embeddings.shape[1] != width:
-            raise _mismatch(f"width {embeddings.shape[1]}", f"width {width}")
+            raise FingerprintMismatchError(
+                f"embeddings are of width {embeddings.shape[1]}, expected {width}", remedy=_REMEDY
+            )
         if not (np.isfinite(request).all() and np.isfinite(embeddings).all()):
             raise InvalidInputError("embeddings have values that are not finite")
-
-
-def _mismatch(found: str, expected: str) -> FingerprintMismatchError:
-    return FingerprintMismatchError(
-        f"the selector got sentence embeddings of {found}, but was calibrated on {expected}",
-        remedy="use the sentence encoder all-minilm-l6-v2, or calibrate for yours with "
-        "tests/benchmarks/calibrate_embedding_selector.py",
-    )

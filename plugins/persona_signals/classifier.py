@@ -5,8 +5,7 @@ P(c | s) = softmax_c(W·[cues, √V-normalised grams, 3·embedding] + b)
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.errors import ArtefactError
+from persona_engine.modelling import softmax
+from persona_engine.scorers import read_scorer, write_scorer
 from persona_engine.types import FloatArray
 from persona_signals.features import gram_matrix
 
@@ -75,13 +75,6 @@ def stack(cues: FloatArray, grams: FloatArray, embeddings: FloatArray) -> FloatA
     return stacked
 
 
-def softmax(logits: FloatArray) -> FloatArray:
-    """Return the rows as probabilities."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: FloatArray = raised / raised.sum(axis=1, keepdims=True)
-    return shares
-
-
 def fit(
     features: FloatArray, labels: NDArray[np.int64], weight: FloatArray, *, classes: int, l2: float
 ) -> tuple[FloatArray, FloatArray]:
@@ -118,22 +111,17 @@ def fit(
 
 def save(classifier: Classifier, name: str, folder: Path = DATA) -> None:
     """Write weights as safetensors, and names as JSON."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir(exist_ok=True)
-    arrays = {"weights": classifier.weights.astype(np.float16), "bias": classifier.bias}
-    save_file(
-        {key: np.ascontiguousarray(each) for key, each in arrays.items()},
-        folder / f"{name}.safetensors",
-    )
-    described = {
+    named = {
         "fingerprint": classifier.fingerprint,
         "classes": classifier.classes,
         "cues": classifier.cues,
         "grams": classifier.grams,
     }
-    text = json.dumps(described, indent=0, ensure_ascii=False) + "\n"
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    arrays: dict[str, NDArray[Any]] = {
+        "weights": classifier.weights.astype(np.float16),
+        "bias": classifier.bias,
+    }
+    write_scorer(named, arrays, folder / f"{name}.json", folder / f"{name}.safetensors", indent=0)
 
 
 @lru_cache(maxsize=8)
@@ -143,22 +131,20 @@ def load(name: str, folder: Path = DATA) -> Classifier:
     Raises:
         ArtefactError: A file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    return read_scorer(
+        _classifier,
+        folder / f"{name}.json",
+        folder / f"{name}.safetensors",
+        train="python -m persona_signals.train",
+    )
 
-    try:
-        described: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
-        arrays = load_file(folder / f"{name}.safetensors")
-        return Classifier(
-            fingerprint=str(described["fingerprint"]),
-            classes=tuple(described["classes"]),
-            cues=tuple(described["cues"]),
-            grams=tuple(described["grams"]),
-            weights=arrays["weights"].astype(np.float32),
-            bias=arrays["bias"].astype(np.float32),
-        )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ArtefactError(
-            f"the classifier {name!r} in {folder} cannot be read: {error}",
-            remedy="install the package again, or run python -m persona_signals.train",
-        ) from error
+
+def _classifier(named: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Classifier:
+    return Classifier(
+        fingerprint=str(named["fingerprint"]),
+        classes=tuple(named["classes"]),
+        cues=tuple(named["cues"]),
+        grams=tuple(named["grams"]),
+        weights=arrays["weights"],
+        bias=arrays["bias"],
+    )

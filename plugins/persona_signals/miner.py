@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from persona_engine.errors import ConfigError, FingerprintMismatchError
+from persona_engine.errors import ConfigError
 from persona_engine.interfaces import LanguageTools
+from persona_engine.scorers import check_encoder
 from persona_engine.types import Conversation, Signals
 from persona_signals.classifier import load
 from persona_signals.comparisons import comparisons_of
@@ -11,6 +12,11 @@ from persona_signals.english import is_english
 from persona_signals.follow_up import reweigh
 from persona_signals.reactions import reactions_of
 from persona_signals.wishes import wishes_of
+
+_REMEDY = (
+    "use the sentence encoder all-minilm-l6-v2, or train for yours with "
+    "python -m persona_signals.train"
+)
 
 
 class SignalMiner:
@@ -75,8 +81,8 @@ class SignalMiner:
             ConfigError: ``follow_up`` is set, and there is no language model.
             FingerprintMismatchError: The classifiers were trained with another sentence encoder.
         """
-        if tools.fingerprint != self._wishes.fingerprint:
-            raise _mismatch(tools.fingerprint, self._wishes.fingerprint)
+        expected = self._wishes.fingerprint
+        check_encoder(tools.fingerprint, expected, scorer="the miner", remedy=_REMEDY)
         if self._follow_up and tools.log_likelihood is None:
             raise ConfigError(
                 "follow_up is True, and there is no language model",
@@ -105,11 +111,3 @@ class SignalMiner:
         if self._follow_up and tools.log_likelihood is not None:
             comparisons = reweigh(comparisons, tools.log_likelihood)
         return Signals(wishes, reactions, comparisons)
-
-
-def _mismatch(found: str, expected: str) -> FingerprintMismatchError:
-    return FingerprintMismatchError(
-        f"the miner got sentence embeddings of {found}, but was trained on {expected}",
-        remedy="use the sentence encoder all-minilm-l6-v2, or train for yours with "
-        "python -m persona_signals.train",
-    )

@@ -15,10 +15,11 @@ from persona_adherence.examples import made_examples, read_contrasts, read_writt
 from persona_adherence.features import FEATURES, features, texts_of
 from persona_adherence.replies import take_apart
 from persona_adherence.scorer import DATA, Scorer, load_scorer, save_scorer
-from persona_adherence.train import auc, calibration_error, fit_weights, sigmoid
+from persona_adherence.train import auc, calibration_error, fit_weights
 from persona_adherence.wishes import parse
 from persona_engine.errors import ArtefactError, FingerprintMismatchError
 from persona_engine.interfaces import LanguageTools
+from persona_engine.modelling import sigmoid
 from persona_engine.testing.language import language_tools
 from persona_engine.types import Instruction
 
