@@ -6,7 +6,8 @@ Two ways of asking. *standing*: an everyday request of the question bank, and on
 kinds (Zhou et al. 2023, arXiv 2311.07911) placed beside it as a standing instruction. *asked*:
 IFEval's own prompts, as `bench_instructions.py --only obedience` asks them, whose rules stand in
 the prompt and in the block as well, so that there is little to steer by. Each strength λ is one
-branch of one batch; what is counted is its reply as the model wrote it, unmended, alone.
+branch of one batch; "masked" is λ = 0 behind the mask α that comes with λ > 0, which alone makes
+replies likelier; what is counted is its reply as the model wrote it, unmended, alone.
 "kept" is the share of prompts all of whose rules hold in the strict sense, "perplexity" that under
 the model with the instructions in its prompt, over all tokens, "words" the mean length.
 """
@@ -35,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from instructions_obedience import Prompt, read_prompts
 from report import Figure, arguments, finish, say
 
-STRENGTHS = (0.0, 0.5, 1.0, 1.5)
+STRENGTHS = {"0": 0.0, "0.5": 0.5, "1": 1.0, "1.5": 1.5, "masked": 1e-9}
 PROMPTS, QUICK_PROMPTS = 32, 1
 MAX_TOKENS, QUICK_TOKENS = 128, 8
 PLAUSIBLE = 0.1
@@ -135,7 +136,9 @@ def _replies(
     """Return what each strength makes of a case, all in one batch."""
     sampling = Sampling(max_tokens=tokens)
     request = DecodingRequest(case.told(generator), sampling, 1, seed, bare=case.bare)
-    prompts = [steered_prompt(request, Rung(each), plausible=plausible) for each in STRENGTHS]
+    prompts = [
+        steered_prompt(request, Rung(each), plausible=plausible) for each in STRENGTHS.values()
+    ]
     branches = generator.prefill_each(prompts, seed=seed)
     result = branches.step(sampling)
     while not all(result.finished):
@@ -158,7 +161,7 @@ def _figures(name: str, by_strength: Sequence[Sequence[Outcome]]) -> dict[str, F
     figures = {}
     plain = float(np.mean([each.kept for each in by_strength[0]]))
     for strength, found in zip(STRENGTHS, by_strength, strict=True):
-        tag = f"{name}_{strength:g}"
+        tag = f"{name}_{strength}"
         kept = float(np.mean([each.kept for each in found]))
         mean = sum(each.log_prob for each in found) / sum(each.tokens for each in found)
         figures[f"{tag}_kept"] = Figure(
