@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,7 @@ class _Present(threading.local):
 
 
 _present = _Present()
+_CHANGES = ("softcap", "position_bias", "s_aux", "sliding_window")
 _CPU_KERNEL = "_scaled_dot_product_flash_attention_for_cpu"
 
 
@@ -147,6 +148,7 @@ def _attention(
     batch, heads, new, depth = query.shape
     scale = depth**-0.5 if scaling is None else scaling
     if _present.cache is not None:
+        _require_plain(kwargs)
         layer: Any = module
         return _present.cache.attend(layer.layer_idx, query, key, value, scale), None
     groups = key.shape[1]
@@ -156,6 +158,13 @@ def _attention(
     packed = query.reshape(batch, groups, heads // groups, depth)
     attended = scaled_dot_product_attention(packed, key, value, scale=scale)  # (B, G, H/G, D)
     return attended.reshape(batch, 1, heads, value.shape[-1]), None
+
+
+def _require_plain(further: Mapping[str, object]) -> None:
+    """Raise for what changes attention in ways that a `BranchCache` does not know."""
+    unknown = [each for each in _CHANGES if further.get(each) is not None]
+    if unknown:
+        raise ValueError(f"attention with {', '.join(unknown)} cannot share a prompt")
 
 
 def _sdpa(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, None]:  # noqa: ANN401

@@ -10,7 +10,7 @@ from persona_engine.generation.attention import reading
 from persona_engine.generation.key_values import BranchCache, ReadPrompt
 
 _TRIED = 8  # tokens
-_CLOSE = 0.1  # of the logits' spread
+_CLOSE = 0.3  # of the logits' spread: bfloat16 gives up to half of that, another text more than all
 
 
 @torch.inference_mode()
@@ -29,7 +29,7 @@ def can_share_prompts(network: Any) -> bool:  # noqa: ANN401  # a transformers m
         apart = _apart(network, tokens).float()
     except Exception:  # whatever an architecture raises that cannot do it
         return False
-    return bool((whole - apart).abs().max() <= _CLOSE * whole.std())
+    return bool((whole - apart).std() <= _CLOSE * whole.std())
 
 
 def _apart(network: Any, tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401

@@ -52,6 +52,11 @@ def test_the_default_feature_space(generator):
     assert len(weights) == 16
 
 
+def test_its_branches_share_their_prompt(generator, exact):
+    assert generator._model.load().shares_prompts
+    assert exact._model.load().shares_prompts
+
+
 def test_features_of_decoding_are_the_encoders(exact):
     branches = exact.prefill(ASK, branches=12, seed=4)
     texts = grow(branches)
