@@ -42,7 +42,7 @@ from persona_engine.types import (
 )
 
 ROUNDS, TOKENS, PROMPT_TOKENS = 5, 96, 120
-QUICK_ROUNDS, QUICK_TOKENS = 1, 8
+QUICK_ROUNDS, QUICK_TOKENS, QUICK_PROMPT = 1, 6, 60
 ROWS, SPECULATED, K = 8, 12, 10
 GAIN_SEEDS = 8
 FULL = 0.97  # of the tokens, at least, so that costs compare
@@ -107,7 +107,8 @@ def measure(
     """
     tokens = QUICK_TOKENS if quick else TOKENS
     rounds = QUICK_ROUNDS if quick else ROUNDS
-    runs = Runs(long_prompt(PROMPT_TOKENS, number=seed), tokens=tokens, seed=seed)
+    prompt = QUICK_PROMPT if quick else PROMPT_TOKENS
+    runs = Runs(long_prompt(prompt, number=seed), tokens=tokens, seed=seed)
     turns: dict[str, Turn] = {
         "generate_8": lambda _: runs.generate(rows=ROWS, sample=True),
         "generate_1": lambda _: runs.generate(rows=1, sample=False),
@@ -134,7 +135,7 @@ def measure(
         **_against_args(costs),
         **next_turn(rounds=rounds, seed=seed),
         **nothing_known(runs.conversation, tokens=tokens, rounds=rounds, seed=seed),
-        **against_llama(costs, prompt_tokens=PROMPT_TOKENS, tokens=tokens),
+        **against_llama(costs, prompt_tokens=prompt, tokens=tokens),
     }
 
 

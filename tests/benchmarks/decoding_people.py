@@ -99,12 +99,16 @@ class Jury:
 
     Args:
         seed: Of the people that it was fitted to.
-        users: How many they are.
+        quick: Few people, and the counting juror alone.
     """
 
-    def __init__(self, *, seed: int, users: int = 400) -> None:
-        sentences = PLUGINS.create("encoder", "sentence", weights=resolve("all-minilm-l6-v2"))
-        self._jurors = [_Juror(each, seed=seed, users=users) for each in (sentences, Surface())]
+    def __init__(self, *, seed: int, quick: bool = False) -> None:
+        readers: list[Encoder] = [Surface()]
+        if not quick:
+            weights = resolve("all-minilm-l6-v2")
+            readers.append(PLUGINS.create("encoder", "sentence", weights=weights))
+        users = 40 if quick else 400
+        self._jurors = [_Juror(each, seed=seed, users=users) for each in readers]
 
     def score(self, person: Person, prompts: Sequence[str], texts: Sequence[str]) -> FloatArray:
         """Return judged rewards ``(n,)`` of a person's replies, in log-odds."""

@@ -90,7 +90,7 @@ def measure(
     count, each, tokens = QUICK if quick else (PEOPLE, each_asks, MAX_TOKENS)
     chosen = _installed(methods)[: 1 if quick else None]
     crowd = people(count, each, seed=seed)
-    jury = Jury(seed=seed, users=40 if quick else 400)
+    jury = Jury(seed=seed, quick=quick)
     with tempfile.TemporaryDirectory() as folder:
         config = EngineConfig(
             database=f"sqlite:///{folder}/persona.db", data_folder=folder, generator=GENERATOR

@@ -82,6 +82,41 @@ def test_reward_models():
     assert figures["infer_speedup_over_adam"]["value"] > 50
 
 
+@pytest.mark.model
+def test_decoding(smollm2, minilm, tmp_path):
+    curve, gains = tmp_path / "curve.png", tmp_path / "gains.json"
+    figures = check(
+        run("bench_decoding.py", "--quick", "--curve", str(curve), "--gains", str(gains))
+    )
+    targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
+    assert (
+        targets
+        | {
+            "sessions_8_over_generate": 0.85,
+            "sessions_1_over_generate": 1.0,
+            "best_of_8_over_generate": 0.9,
+            "blockwise_8x16_over_generate": 0.95,
+            "speculative_rejection_over_generate": 0.65,
+            "token_search_k10_over_generate": 1.5,
+            "context_steering_over_generate": 1.1,
+            "next_turn_over_prefill": 0.35,
+            "no_posterior_over_plain": 1.02,
+            "no_posterior_same_text": True,
+            "memory_over_one_prompt": 1.3,
+            "agreement_plain_spearman": 0.95,
+            "agreement_block_spearman": 0.95,
+        }
+        == targets
+    )
+    assert figures["no_posterior_same_text"]["value"] is True
+    assert figures["quality_prompts"]["value"] == 2
+    assert figures.get("verifiers_prompts", {"value": 1})["value"] == 1  # where the data is
+    assert figures["official_args_over_token_search"]["value"] is False
+    assert "--args-checkout" in figures["official_args_over_token_search"]["baseline"]
+    assert curve.read_bytes().startswith(b"\x89PNG")
+    assert "methods" in json.loads(gains.read_text())
+
+
 def test_a_missed_target_is_told(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     from report import Figure, summary
