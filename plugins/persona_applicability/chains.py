@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from persona_applicability.bearing import Tastes, place
 from persona_applicability.features import Described
 from persona_applicability.parse import Parsed
+from persona_applicability.space import Weights
 from persona_engine.types import FloatArray
 
 WIDTH = 14
@@ -66,11 +68,13 @@ class Ties:
         alike: Weights over those with much the same condition; rows add up to one, ``(I, I)``.
         adding: Those that add something to look at.
         others: The others.
+        tastes: All of them as lasting tastes.
     """
 
     alike: FloatArray
     adding: Leads
     others: Leads
+    tastes: Tastes
 
     def features(self, probability: FloatArray) -> FloatArray:
         """Return ``(I, 14)``: what the second pass sees besides: whether another one leads here.
@@ -86,12 +90,13 @@ class Ties:
         return np.stack(columns, axis=1).astype(np.float32)
 
 
-def tie(parsed: Sequence[Parsed], described: Described) -> Ties:
-    """Return what ties instructions together."""
+def tie(parsed: Sequence[Parsed], described: Described, weights: Weights) -> Ties:
+    """Return what ties instructions together, or needs all of them."""
     condition = described.vectors()[1]
     kernel = np.exp(_ALIKE * (np.clip(condition @ condition.T, -1.0, 1.0) - 1.0))  # (I, I)
     alike = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
-    return Ties(alike, *leads(support(parsed, described), parsed))
+    adding, others = leads(support(parsed, described), parsed)
+    return Ties(alike, adding, others, place(described.taste(), weights))
 
 
 def leads(links: FloatArray, parsed: Sequence[Parsed]) -> tuple[Leads, Leads]:

@@ -24,7 +24,6 @@ COLUMN = {
     "taste": 33,
     "named": 48,
 }
-TASTE_COLUMNS = (10, 12, 13)
 """Where columns of `instruction_features` stand that reasons are told by."""
 _PLACE = re.compile(
     r"\b(?:in|near|around|within|visit\w*|exploring)\s+(?:the\s+)?(?:city\s+of\s+)?[A-Z][\w.]+"
@@ -83,13 +82,14 @@ class Described:
 
     Args:
         rows: Whole, condition, rest and value, each ``(I, K)``; whole and condition by topic, each
-            ``(I, T)``; then how near the whole is to typical requests, how general, how much a
-            taste, and of which sort of slot, by the rest and by the value, ``(I, 3 + 2 S)``.
-        widths: ``K`` and ``T``.
+            ``(I, T)``; whole in the space of tastes, ``(I, E)``; then how near the whole is to
+            typical requests, how general, how much a taste, and of which sort of slot, by the rest
+            and by the value, ``(I, 3 + 2 S)``.
+        widths: ``K``, ``T`` and ``E``.
     """
 
     rows: FloatArray
-    widths: tuple[int, int]
+    widths: tuple[int, int, int]
 
     def vectors(self) -> list[FloatArray]:
         """Return whole, condition, rest and value, each ``(I, K)``."""
@@ -101,9 +101,14 @@ class Described:
         start, width = 4 * self.widths[0], self.widths[1]
         return [self.rows[:, start + at * width : start + (at + 1) * width] for at in range(2)]
 
+    def taste(self) -> FloatArray:
+        """Return the whole in the space of tastes, ``(I, E)``."""
+        start = 4 * self.widths[0] + 2 * self.widths[1]
+        return self.rows[:, start : start + self.widths[2]]
+
     def heads(self) -> FloatArray:
         """Return hubness, generality, tastefulness and sorts of slot, ``(I, 3 + 2 S)``."""
-        return self.rows[:, 4 * self.widths[0] + 2 * self.widths[1] :]
+        return self.rows[:, 4 * self.widths[0] + 2 * self.widths[1] + self.widths[2] :]
 
 
 def describe(parsed: Sequence[Parsed], spans: Spans, weights: Weights) -> Described:
@@ -116,8 +121,9 @@ def describe(parsed: Sequence[Parsed], spans: Spans, weights: Weights) -> Descri
     heads = np.stack([nearest.mean(axis=1), *kinds], axis=1)
     wishes = stating(spans.main, [each.main for each in parsed])
     sorts = [weights.head("sort", wishes), weights.head("value", spans.value)]
-    rows = np.concatenate([*vectors, *topics, heads, *sorts], axis=1)
-    return Described(rows.astype(np.float32), (vectors[0].shape[1], topics[0].shape[1]))
+    taste = weights.instructions(spans.whole, "bearing")
+    rows = np.concatenate([*vectors, *topics, taste, heads, *sorts], axis=1)
+    return Described(rows.astype(np.float32), weights.widths)
 
 
 def instruction_features(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from persona_applicability.bearing import bearing, bearing_features
 from persona_applicability.chains import Ties
 from persona_applicability.features import (
     COLUMN,
-    TASTE_COLUMNS,
     Described,
     Talk,
     instruction_features,
@@ -64,18 +64,19 @@ def judge(
         chain = ties.features(probability)
         more_hidden, more_line = second.begin(chain, slice(width, None))
         probability = sigmoid(second.finish(hidden + more_hidden, line + more_line))
-    return Judgement(with_tastes(probability, features, weights), features, chain)
+    values = bearing_features(bearing(talk.request, ties.tastes, weights))
+    near = sigmoid(weights.networks("taste").log_odds(values))
+    return Judgement(with_tastes(probability, near, features), features, chain)
 
 
-def with_tastes(probability: FloatArray, features: FloatArray, weights: Weights) -> FloatArray:
-    """Return the probabilities, where an instruction is a lasting taste by the scorer of tastes.
+def with_tastes(probability: FloatArray, near: FloatArray, features: FloatArray) -> FloatArray:
+    """Return the probabilities, where an instruction is a lasting taste those of tastes, ``near``.
 
-    What a taste has to do with a request is told by nearness alone: it has no slot or condition.
+    What a taste has to do with a request is told by `bearing` alone: it has no slot or condition.
     """
     held = features[:, COLUMN["taste"]] * (1.0 - features[:, COLUMN["general"]])
     held = np.clip(held, 1e-6, 1.0 - 1e-6)
     taste = sigmoid(_STEEP * np.log(held / (1.0 - held)) + _LEAN)
     taste = taste * (1.0 - features[:, COLUMN["conditional"]])
-    near = sigmoid(weights.networks("taste").log_odds(features[:, TASTE_COLUMNS]))
     mixed: FloatArray = (taste * near + (1.0 - taste) * probability).astype(np.float32)
     return mixed

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from persona_applicability.chains import tie
 from persona_applicability.compose import UNLIKELY, Example
 from persona_applicability.features import (
-    TASTE_COLUMNS,
     Spans,
     Talk,
     describe,
@@ -20,6 +18,7 @@ from persona_applicability.fit import Network, fit_pass, fit_platt
 from persona_applicability.judge import judge
 from persona_applicability.learn_heads import learn_heads
 from persona_applicability.learn_spaces import learn_spaces
+from persona_applicability.learn_tastes import learn_tastes, say_tastes
 from persona_applicability.material import Material
 from persona_applicability.parse import Parsed, parse
 from persona_applicability.phrasebook import Phrasebook
@@ -52,7 +51,7 @@ def judged(example: Example, embed: Embed, weights: Weights) -> FloatArray:
     """Return the probability of each instruction of an example."""
     talk, parsed, spans = prepared(example, embed)
     described = describe(parsed, spans, weights)
-    return judge(talk, parsed, described, tie(parsed, described), weights).probability
+    return judge(talk, parsed, described, tie(parsed, described, weights), weights).probability
 
 
 def fit(
@@ -70,10 +69,11 @@ def fit(
     network = network or Network()
     arrays = learn_spaces(material, book, domains, embed, seed=seed)
     arrays |= learn_heads(material, book, domains, examples, embed, seed=seed)
+    arrays |= learn_tastes(say_tastes(material, book, domains, embed), seed=seed)
     weights = Weights(fingerprint, arrays)
     ready = [prepared(each, embed) for each in examples]
     described = [describe(parsed, spans, weights) for _, parsed, spans in ready]
-    ties = [tie(each[1], known) for each, known in zip(ready, described, strict=True)]
+    ties = [tie(each[1], known, weights) for each, known in zip(ready, described, strict=True)]
     features = [
         instruction_features(talk, parsed, known, tied.alike, weights)
         for (talk, parsed, _), known, tied in zip(ready, described, ties, strict=True)
@@ -90,23 +90,7 @@ def fit(
         both = np.concatenate([x, np.concatenate(chain)], axis=1)
         store(arrays, "second", fit_pass(both, y, weight, network=network, seed=seed + 1 + again))
         p = np.split(sigmoid(Networks.of(arrays, "second").log_odds(both)), ends)
-    rows = taste_rows(examples)
-    tastes = x[:, TASTE_COLUMNS][rows]
-    small = replace(network, hidden=8, epochs=4 * network.epochs)
-    store(arrays, "taste", fit_pass(tastes, y[rows], weight[rows], network=small, seed=seed))
-    return weights
-
-
-def taste_rows(examples: Sequence[Example]) -> FloatArray:
-    """Return which instructions of all examples are judged by the scorer of tastes, ``(n,)``."""
-    rows: FloatArray = np.array(
-        [
-            each.sort == "taste" and parse(text).person and not parse(text).condition
-            for each in examples
-            for text in each.profile
-        ]
-    )
-    return rows
+    return Weights(fingerprint, arrays)
 
 
 def store(arrays: dict[str, FloatArray], name: str, learned: dict[str, FloatArray]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All that was written by hand."""
+    """All that was written by hand; of lasting tastes only what tastes bear on is learned."""
 
     services: tuple[Service, ...]
     tastes: tuple[Taste, ...]
+    lasting: tuple[Taste, ...]
     tasks: tuple[Task, ...]
     general: tuple[str, ...]
     other: tuple[str, ...]
@@ -128,6 +129,7 @@ def read_material(folder: Path = EXAMPLES) -> Material:
     return Material(
         tuple(services),
         tuple(tastes),
+        tuple(each for path in sorted(folder.glob("lasting_*.txt")) for each in _lasting(path)),
         tasks,
         tuple(general["always"]),
         tuple(general["other"]),
@@ -165,6 +167,20 @@ def _tastes(path: Path) -> list[Taste]:
         for topic in _toml(path)["taste"]
         for sign, what, why, *requests in topic["items"]
     ]
+
+
+def _lasting(path: Path) -> Iterator[Taste]:
+    """Yield what stands a line each: a taste, why for "-" and "+", and two or more requests."""
+    topic = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            topic = line[3:]
+        elif line and not line.startswith("#"):
+            what, *rest = (each.strip() for each in line.split("|"))
+            if what[:2] in ("- ", "+ "):
+                yield Taste(topic, what[0], what[2:], rest[0], tuple(rest[1:]))
+            else:
+                yield Taste(topic, "=", what, "", tuple(rest))
 
 
 def _toml(path: Path) -> dict[str, Any]:

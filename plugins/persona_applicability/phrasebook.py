@@ -115,14 +115,25 @@ class Phrasebook:
 
     def taste(self, taste: Taste, rng: np.random.Generator) -> str:
         """Return a taste in words."""
-        templates = {"-": phrases.AVERSE, "+": phrases.FOND, "=": phrases.PLAIN}[taste.sign]
+        templates = self._taste_templates(taste)
 
         def say(own: np.random.Generator) -> str:
-            chosen = _one(self._templates(templates), own)
-            return _capital(chosen.format(x=taste.what, y=taste.why))
+            return _capital(_one(templates, own).format(x=taste.what, y=taste.why))
 
         key = ("taste", taste.topic, taste.what)
         return str(self._pooled(key, _TASTE_WAYS, say, rng))
+
+    def tastes(self, taste: Taste, count: int) -> list[str]:
+        """Return a taste in so many ways, or in all there are."""
+        templates = self._taste_templates(taste)
+        order = self._random(("tastes", taste.topic, taste.what)).permutation(len(templates))
+        chosen = [templates[at] for at in order[:count].tolist()]
+        return [_capital(each.format(x=taste.what, y=taste.why)) for each in chosen]
+
+    def _taste_templates(self, taste: Taste) -> tuple[str, ...]:
+        all_ = {"-": phrases.AVERSE, "+": phrases.FOND, "=": phrases.PLAIN}[taste.sign]
+        templates = self._templates(all_)
+        return templates if taste.why else tuple(t for t in templates if "{y}" not in t)
 
     def general(self, rng: np.random.Generator) -> str:
         """Return a wish that holds whatever is asked."""

@@ -20,7 +20,7 @@ from persona_engine.interfaces import LanguageTools
 from persona_engine.scorers import check_encoder
 from persona_engine.types import Conversation, FloatArray, Instruction, SelectedInstruction
 
-_PROFILES = 32  # of users who are talking; one of 200 instructions takes two megabytes
+_PROFILES = 32  # of users who are talking; one of 200 instructions takes three megabytes
 _REMEDY = f"use the sentence encoder all-minilm-l6-v2, or train for yours with {TRAIN}"
 _SPEAKER = re.compile(r"^\s*(?:user|human|customer)\s*:\s*", re.I)
 
@@ -138,7 +138,7 @@ class ApplicabilitySelector:
 
         rows = np.stack(self._spans.each(texts, find))
         described = Described(rows, self._weights.widths)
-        return described, tie(parsed, described)
+        return described, tie(parsed, described, self._weights)
 
     def _describe(
         self, parsed: Sequence[Parsed], embeddings: FloatArray, tools: LanguageTools

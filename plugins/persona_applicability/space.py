@@ -27,10 +27,11 @@ class Weights:
 
     Args:
         fingerprint: The sentence encoder of all vectors.
-        arrays: Two spaces, ``space`` ``(E, K)``, near the identity, and ``topic`` ``(E, T)``, which
-            tells domains apart, each with the means of requests and instructions that it takes
-            off first, ``…_request`` and ``…_instruction`` ``(E,)``; ``bank`` ``(B, K)`` of
-            requests;
+        arrays: Three spaces, ``space`` ``(E, K)``, near the identity, ``topic`` ``(E, T)``, which
+            tells domains apart, and ``bearing`` ``(E, E)`` of tastes, each with the means of
+            requests and instructions that it takes off first, ``…_request`` and
+            ``…_instruction`` ``(E,)``; ``bank`` ``(B, K)`` of requests; known tastes
+            ``pairs_taste`` ``(N, E)`` and requests that touch them ``pairs_asked`` ``(R, N, E)``;
             heads ``general`` and ``taste`` ``(E+1,)``, ``value`` ``(E+1, S)``, ``sort`` and
             ``stated`` ``(E+10, S)``; of each pass ``p``: ``p_shift``, ``p_scale`` ``(F,)``,
             ``p_in`` ``(M, F+1, H)``, ``p_out`` ``(M, H+1)``, ``p_line`` ``(M, F)``,
@@ -42,9 +43,10 @@ class Weights:
     _networks: dict[str, Networks] = field(default_factory=dict, init=False)
 
     @property
-    def widths(self) -> tuple[int, int]:
-        """Of the two spaces in which requests and instructions compare, ``K`` and ``T``."""
-        return self.arrays["space"].shape[1], self.arrays["topic"].shape[1]
+    def widths(self) -> tuple[int, int, int]:
+        """Of the spaces in which requests and instructions compare, ``K``, ``T`` and ``E``."""
+        space, topic, bearing = (self.arrays[n].shape[1] for n in ("space", "topic", "bearing"))
+        return space, topic, bearing
 
     def requests(self, embeddings: FloatArray, space: str = "space") -> FloatArray:
         """Return requests ``(n, K)`` of embeddings ``(n, E)``, unit length."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from persona_applicability.compose import Composer, Example
 from persona_applicability.learn import calibrated, fit, judged
+from persona_applicability.learn_tastes import recalls, say_tastes
 from persona_applicability.material import Material, read_material
 from persona_applicability.phrasebook import Phrasebook
 from persona_applicability.space import DATA, Weights, save_weights
@@ -61,6 +62,8 @@ def main() -> None:
         material, book, known, some, embed, fingerprint=embed.fingerprint, seed=options.seed
     )
     report = {"held_out": figures(trial, unseen, embed)}
+    strangers = say_tastes(material, book, unknown, embed)
+    report["held_out_tastes"] = recalls(strangers, trial, among=50, seed=options.seed)
     say(json.dumps(report))
     examples = draw(Composer(material, book, everything), options.examples, seed=options.seed)
     weights = fit(

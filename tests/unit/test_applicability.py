@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from persona_applicability import ApplicabilitySelector, persona_instruction_selectors
+from persona_applicability.bearing import bearing, bearing_features, place
 from persona_applicability.chains import Ties, leads
 from persona_applicability.compose import ANY, Composer
 from persona_applicability.fit import Network, fit_head, fit_pass, fit_platt, fit_projection
+from persona_applicability.kinship import is_related, roots
+from persona_applicability.learn_tastes import learn_space, recalls, say_tastes
 from persona_applicability.material import read_material
 from persona_applicability.memory import Memory
 from persona_applicability.parse import parse, stems
@@ -142,7 +145,8 @@ def test_a_chain_is_as_probable_as_what_leads_to_it() -> None:
     parsed = [parse("My cuisine is Thai"), parse("If the cuisine is Thai, go to Baan")]
     links = np.zeros((3, 2, 2), np.float32)
     links[:, 0, 1] = 0.9
-    ties = Ties(np.eye(2, dtype=np.float32), *leads(links, parsed))
+    tastes = place(np.eye(2, 384, dtype=np.float32), load_weights())
+    ties = Ties(np.eye(2, dtype=np.float32), *leads(links, parsed), tastes)
     found = ties.features(np.array([0.5, 0.1], np.float32))
     assert found[1, 7:13] == pytest.approx([0.9, 0.45] * 3)
     assert found[1, 13] == pytest.approx(0.5)
@@ -274,6 +278,53 @@ def test_fitting_recovers_what_was_planted() -> None:
     assert ((networks.log_odds(x) > 0) == (y > 0.5)).mean() > 0.95
     head = fit_head(x, (x[:, 2] > 0).astype(np.float32), np.ones(2000), decay=1e-4, seed=0)
     assert int(np.abs(head[:-1]).argmax()) == 2
+
+
+def test_what_like_tastes_were_asked_before_bears_on_a_taste() -> None:
+    axes = np.eye(4, dtype=np.float32)
+    arrays = {f"bearing_{side}": np.zeros(4, np.float32) for side in ("request", "instruction")}
+    # Requests along axis 1 touched tastes along axis 0, those along axis 3 tastes along axis 2.
+    pairs = {"pairs_taste": axes[[0, 2]], "pairs_asked": axes[[1, 3]][None]}
+    weights = Weights("x", {"bearing": axes, **arrays, **pairs})
+    tastes = place(axes[[0, 2]], weights)
+    assert tastes.known.sum(axis=1) == pytest.approx(1.0)
+    first, second = bearing(axes[1], tastes, weights)
+    assert first > second
+    first, second = bearing(axes[3], tastes, weights)
+    assert second > first
+
+
+def test_bearing_is_told_alone_and_among_the_others() -> None:
+    found = bearing_features(np.array([0.5, 0.1, 0.3], np.float32))
+    assert found[:, 0] == pytest.approx([0.5, 0.1, 0.3])
+    assert found[:, 1] == pytest.approx([0.0, -0.4, -0.2])
+    assert found[0, 2] > 0 > found[1, 2]
+
+
+def test_learned_space_finds_tastes_of_topics_that_it_never_saw() -> None:
+    topics = sorted({each.topic for each in MATERIAL.tastes})
+    book, embed = Phrasebook(MATERIAL, 0), TOOLS.embed
+    known, unknown = frozenset(topics[:4]), frozenset(topics[9:12])
+    small = dataclasses.replace(MATERIAL, lasting=())
+    learned = Weights("x", learn_space(say_tastes(small, book, known, embed), seed=0, steps=20))
+    found = recalls(say_tastes(small, book, unknown, embed), learned, among=10, seed=0)
+    assert 0.1 < found["recall_at_1"] < found["recall_at_5"] <= 1.0
+
+
+def test_lasting_tastes_are_read_with_two_requests_and_a_topic() -> None:
+    assert len(MATERIAL.lasting) > 800
+    assert all(len(each.requests) >= 2 and each.topic for each in MATERIAL.lasting)
+    assert all(each.why for each in MATERIAL.lasting if each.sign in "+-")
+    base = {each.topic for each in MATERIAL.tastes}
+    assert all(roots(each.topic) <= base for each in MATERIAL.lasting)
+    assert is_related("gadgets", "software and data")
+    assert not is_related("gadgets", "pets")
+
+
+def test_a_taste_without_a_reason_is_said_without_one() -> None:
+    book = Phrasebook(MATERIAL, 0)
+    bare = next(each for each in MATERIAL.lasting if not each.why)
+    assert set(book.tastes(bare, 4)) == {bare.what, f"Remember: {bare.what}"}
 
 
 def test_platt_undoes_a_wrong_scale() -> None:
