@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
+from persona_engine.decoding.plain_reading import depends_on, read_plainly
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.ranking import Verdict, rank_candidates
 from persona_engine.types import Candidate, DecodingRequest, FloatArray, Generation
@@ -26,8 +27,10 @@ def conclude(
 ) -> Generation:
     """Return finished branches as a result, best first; branch 0 is the plain sample.
 
-    What `DecodingRequest.mend` makes of a branch stands as one more candidate beside it, and is
-    judged by the branch's features until it is shown: only then it is read again.
+    Where a block of instructions was placed in the prompt, the best are read again without it; see
+    `persona_engine.decoding.plain_reading`. What `DecodingRequest.mend` makes of a branch stands as
+    one more candidate beside it, and is judged by the branch's features until it is shown: only
+    then it is read again.
 
     Args:
         texts: Of the branches, ``B`` of them.
@@ -44,7 +47,13 @@ def conclude(
     """
     drafts = _drafts(texts, request)
     parents = np.array([each.branch for each in drafts])
-    features = branches.features()[parents]
+    features, notes = branches.features(), []
+    if request.bare is not None and reward is not None and depends_on(reward, features):
+        features = read_plainly(
+            texts, branches, reward, objective, bare=request.bare, generator=generator
+        )
+        notes.append("the best were read again without the instructions")
+    features = features[parents]
     bonus = objective.bonus(log_probs=branches.log_probs, tokens=branches.token_counts)
     verdict = rank_candidates(
         [each.text for each in drafts],
@@ -59,15 +68,14 @@ def conclude(
     if first.edits:
         features = features.copy()
         features[verdict.order[0]] = _read_again(first.text, request, generator)
+        notes.append(f"put right: {', '.join(first.edits)}")
     candidates = [_candidate(drafts[i], i, branches, verdict) for i in verdict.order]
     return Generation(
         candidates=tuple(candidates),
         features=features[np.array(verdict.order)],
         decided=verdict.decided,
         confidence=verdict.confidence,
-        reason=f"{verdict.reason}; put right: {', '.join(first.edits)}"
-        if first.edits
-        else verdict.reason,
+        reason="; ".join((verdict.reason, *notes)),
     )
 
 
@@ -92,7 +100,8 @@ def _drafts(texts: Sequence[str], request: DecodingRequest) -> list[_Draft]:
 
 
 def _read_again(text: str, request: DecodingRequest, generator: Generator) -> FloatArray:
-    features: FloatArray = generator.feature_encoder.encode([request.conversation], [text])[0]
+    asked = request.conversation if request.bare is None else request.bare
+    features: FloatArray = generator.feature_encoder.encode([asked], [text])[0]
     return features
 
 

@@ -239,3 +239,34 @@ def test_the_plain_sample_is_the_reply_when_the_reward_is_unsure_under_any_setti
             found = BestOfN(**settings).generate(asked, generator, unsure)
             assert found.candidates[0].text == alone.candidates[0].text
             assert not found.decided
+
+
+class Shifting(BigramGenerator):
+    """Reads features otherwise while decoding than when it encodes, as after a block."""
+
+    def prefill_each(self, prompts, *, seed):
+        branches = super().prefill_each(prompts, seed=seed)
+        right = branches.features
+        noise = np.random.default_rng(seed).normal(size=(len(prompts), 8))
+        branches.features = lambda: (right() + 3.0 + 0.3 * noise[: branches.size]).astype("f4")
+        return branches
+
+
+def test_the_best_are_read_again_where_instructions_were_placed():
+    generator, taste = Shifting(), LinearReward(TASTE, spread=1e-3)
+    placed = request(5, bare=ASK)
+    found = BestOfN(settled=1.0).generate(placed, generator, taste)
+    texts = [each.text for each in found.candidates]
+    plain = generator.feature_encoder.encode([ASK] * len(texts), texts)
+    again = np.abs(found.features - plain).max(1) < 1e-5
+    assert again.sum() in (3, 4)  # the best, and the plain sample if it is not among them
+    assert np.abs(found.features - plain).max() < 1.5  # the others moved along
+    assert "read again" in found.reason
+    without = BestOfN(settled=1.0).generate(request(5), generator, taste)
+    assert np.abs(without.features - plain).min() > 1.0
+    assert "read again" not in without.reason
+
+
+def test_nothing_is_read_again_for_rewards_that_read_words():
+    found = BestOfN().generate(request(5, bare=ASK), Shifting(), WantsMended())
+    assert "read again" not in found.reason
