@@ -35,7 +35,8 @@ class ApplicabilitySelector:
     shared words; whether it is general; which sort of slot it is about (place, name, category,
     time, price, number, feature) and whether the request names its own. c says whether an
     instruction that applies leads here: "prefer lobster" to "if it's lobster, …", "also look at
-    hotels" to the wishes about hotels. g₁ and g₂ are small networks, calibrated (Platt 1999) on
+    hotels" to the wishes about hotels. Lasting tastes are judged by `bearing` instead, which looks
+    up what like tastes were asked before. g₁ and g₂ are small networks, calibrated (Platt 1999) on
     domains and phrases that they were not fitted on. The task is that of NLSI (Moghe et al. 2024,
     arXiv:2311.09796) and PrefEval (Zhao et al. 2025, arXiv:2502.09597). Use it unless you must
     do without learned weights; it needs no language model.
