@@ -3,12 +3,15 @@
 While decoding, a text follows the prompt as it was sent, with a block of instructions in it;
 rewards were learned on replies to plain prompts. Rewards are the engine's, of people who answered
 questions. Candidates are 12 samples of one prompt; Spearman's rank correlation is taken for each
-prompt and person, and averaged.
+prompt and person, and averaged. Where a block is in the prompt, decoders end by encoding the best
+candidates again (`persona_engine.decoding.plain_reading`): what then counts is by how much the
+candidate that they choose falls short of the one that all encoded plainly would have chosen.
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +22,8 @@ from report import Figure, say
 
 from persona_engine.belief import Belief
 from persona_engine.config import EngineConfig
+from persona_engine.decoding import Objective
+from persona_engine.decoding.plain_reading import read_plainly
 from persona_engine.engine import PersonaEngine
 from persona_engine.instructions.render import render_instructions
 from persona_engine.onboarding import question_bank
@@ -31,7 +36,31 @@ INSTRUCTIONS = (
     "I am vegan: no meat, fish, eggs or dairy in recipes.",
     "Keep paragraphs short.",
 )
-LEAST = 0.95
+LEAST, MOST_LOST = 0.95, 0.05
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Finished candidates as decoders hand them to `read_plainly`.
+
+    Args:
+        plain: The conversation without the block.
+        texts: What they say.
+        read: Features ``(n, D)`` as decoding reads them.
+        again: Features of the texts, encoded as replies to the plain conversation.
+        log_probs: Of the candidates.
+        token_counts: Of the candidates.
+    """
+
+    plain: Conversation
+    texts: tuple[str, ...]
+    read: FloatArray
+    again: FloatArray
+    log_probs: FloatArray
+    token_counts: tuple[int, ...]
+
+    def features(self) -> FloatArray:
+        return self.read
 
 
 def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
@@ -43,7 +72,7 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
         seed: Of people, answers and samples.
     """
     samples, tokens, count, prompts = QUICK if quick else (SAMPLES, MAX_TOKENS, PEOPLE, PROMPTS)
-    found: dict[str, list[float]] = {"plain": [], "block": []}
+    found: dict[str, list[float]] = {"plain": [], "block": [], "as_read": [], "corrected": []}
     with tempfile.TemporaryDirectory() as folder:
         config = EngineConfig(
             database=f"sqlite:///{folder}/persona.db", data_folder=folder, generator=GENERATOR
@@ -60,8 +89,12 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
                 block = _with_block(plain)
                 for name, prompt in (("plain", plain), ("block", block)):
                     say(f"  {name}: {plain[0]['content'][:60]}")
-                    read, again = _features(plain, prompt, samples, tokens, seed + place)
+                    done = _grown(plain, prompt, samples, tokens, seed + place)
+                    read, again = done.features(), done.again
                     found[name] += [_correlation(each, read, again) for each in everyone]
+                    if name == "block":
+                        found["as_read"] += [_loss(each, read, again) for each in everyone]
+                        found["corrected"] += [_corrected_loss(each, done) for each in everyone]
     return {
         "agreement_plain_spearman": Figure(
             float(np.mean(found["plain"])), "rank correlation", LEAST, sense="at least"
@@ -69,9 +102,13 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
         "agreement_block_spearman": Figure(
             float(np.mean(found["block"])),
             "rank correlation",
-            LEAST,
-            f"{len(INSTRUCTIONS)} instructions in the prompt",
-            "at least",
+            baseline=f"{len(INSTRUCTIONS)} instructions in the prompt, before correction",
+        ),
+        "agreement_block_choice_loss": Figure(
+            float(np.mean(found["corrected"])),
+            "sd of the reward",
+            MOST_LOST,
+            f"{np.mean(found['as_read']):.3f} by the features as read",
         ),
         "agreement_adapter_spearman": Figure(
             False, "not measured", baseline="no adapters are there yet"
@@ -86,17 +123,36 @@ def _with_block(plain: Conversation) -> Conversation:
     return done.messages
 
 
-def _features(
+def _grown(
     plain: Conversation, prompt: Conversation, samples: int, tokens: int, seed: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return features of samples ``(n, D)``, read while decoding and encoded plainly."""
+) -> Grown:
     branches = generator().prefill(prompt, branches=samples, seed=seed)
     while not all((result := branches.step(Sampling(max_tokens=tokens))).finished):
         pass
     said = [place for place, text in enumerate(result.texts) if text.strip()]
-    texts = [result.texts[place] for place in said]
-    again = generator().feature_encoder.encode([plain] * len(texts), texts)
-    return branches.features()[said], again
+    texts = tuple(result.texts[place] for place in said)
+    return Grown(
+        plain,
+        texts,
+        branches.features()[said],
+        generator().feature_encoder.encode([plain] * len(texts), texts),
+        branches.log_probs[said],
+        tuple(branches.token_counts[place] for place in said),
+    )
+
+
+def _corrected_loss(belief: Belief, done: Grown) -> float:
+    corrected = read_plainly(
+        done.texts, done, belief, Objective(), bare=done.plain, generator=generator()
+    )
+    return _loss(belief, corrected, done.again)
+
+
+def _loss(belief: Belief, read: FloatArray, again: FloatArray) -> float:
+    """Return by how many sd of the rewards the choice falls short of the best as read again."""
+    rewards = belief.score(again).mean
+    chosen = int(belief.score(read).mean.argmax())
+    return float((rewards.max() - rewards[chosen]) / rewards.std())
 
 
 def _correlation(belief: Belief, read: FloatArray, again: FloatArray) -> float:
