@@ -6,6 +6,11 @@ Public to plugins.
 from persona_engine.decoding.conclude import conclude
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
 from persona_engine.decoding.outlet import OnText, Outlet, shared_beginning
+from persona_engine.decoding.prefix_value import (
+    PrefixValue,
+    load_prefix_value,
+    prefix_values_root,
+)
 from persona_engine.decoding.search import SearchLog, decode, note_choice
 from persona_engine.decoding.start import begin, end_biases
 
@@ -14,11 +19,14 @@ __all__ = [
     "Objective",
     "OnText",
     "Outlet",
+    "PrefixValue",
     "SearchLog",
     "begin",
     "conclude",
     "decode",
     "end_biases",
+    "load_prefix_value",
     "note_choice",
+    "prefix_values_root",
     "shared_beginning",
 ]

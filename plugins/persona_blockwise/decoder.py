@@ -7,12 +7,19 @@ from typing import Literal
 
 import numpy as np
 
-from persona_blockwise.promise import Promise
+from persona_blockwise.promise import Growth, Promise, grow
 from persona_blockwise.resampling import Choice, KeepBest, Resample
-from persona_engine.decoding import Objective, Outlet, begin, conclude, note_choice
+from persona_engine.decoding import (
+    Objective,
+    Outlet,
+    begin,
+    conclude,
+    load_prefix_value,
+    note_choice,
+)
 from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Branches, Generator, Reward
-from persona_engine.types import DecodingRequest, Generation, Sampling, StepResult
+from persona_engine.types import DecodingRequest, Generation, Sampling
 
 
 class Blockwise:
@@ -46,6 +53,8 @@ class Blockwise:
         temperature: τ of the soft choice.
         resample_below: Share of N that the effective sample size must fall below.
         look_ahead: Tokens that each branch is grown by before it is scored.
+        foresee: Whether beginnings are scored by what they will become, where the feature space has
+            a prefix value head (`persona_engine.decoding.PrefixValue`).
         min_confidence: Least probability that the best is preferred to the plain sample.
         length_spread: Largest bias on ending, as in best-of-n; 0 for none.
         styled: Share of the branches that starts under the request's styles, as in best-of-n.
@@ -67,6 +76,7 @@ class Blockwise:
         temperature: float = 0.5,
         resample_below: float = 0.5,
         look_ahead: int = 0,
+        foresee: bool = True,
         min_confidence: float = 0.55,
         length_spread: float = 3.0,
         styled: float = 0.0,
@@ -82,6 +92,8 @@ class Blockwise:
         _check("length_spread", length_spread, 0.0 <= length_spread <= 20.0, "0 to 20")
         _check("look_ahead", look_ahead, 0 <= look_ahead <= 4_096, "0 to 4096")
         _check("styled", styled, 0.0 <= styled <= 1.0, "0 to 1")
+        _check("foresee", foresee, isinstance(foresee, bool), "true or false")
+        self._foresee = foresee
         self._objective = Objective(caution=caution, likelihood=likelihood)
         self._look_ahead = look_ahead
         self._styled = styled
@@ -114,14 +126,15 @@ class Blockwise:
         outlet = Outlet(on_text, early=request.mend is None)
         choice = self._make_choice(branches.size, request.seed)
         while True:
-            result = _grow(branches, sampling, outlet, self._block)
-            if all(result.finished):
+            grown = grow(branches, sampling, steps=self._block, on_step=lambda _: None)
+            outlet.settle_shared(grown.result.texts)
+            if all(grown.result.finished):
                 break
             if reward is not None:
-                promise = Promise(reward, self._objective, self._look_ahead, outlet)
-                _give_way(branches, promise, choice, result, sampling=sampling, request=request)
+                promise = self._promise(reward, generator, outlet)
+                _give_way(branches, promise, choice, grown, sampling=sampling, request=request)
         generation = conclude(
-            result.texts,
+            grown.result.texts,
             branches,
             reward,
             min_confidence=self._min_confidence,
@@ -131,6 +144,11 @@ class Blockwise:
         )
         outlet.settle(generation.candidates[0].text)
         return generation
+
+    def _promise(self, reward: Reward, generator: Generator, outlet: Outlet) -> Promise:
+        fingerprint = generator.feature_encoder.fingerprint
+        head = load_prefix_value(fingerprint) if self._foresee else None
+        return Promise(reward, self._objective, self._look_ahead, head, outlet)
 
     def _make_choice(self, branches: int, seed: int) -> Choice:
         if self._choice == "best":
@@ -147,18 +165,19 @@ def _give_way(
     branches: Branches,
     promise: Promise,
     choice: Choice,
-    result: StepResult,
+    grown: Growth,
     *,
     sampling: Sampling,
     request: DecodingRequest,
 ) -> None:
     """Let the branches that promise most take the places of others."""
+    result = grown.result
     # The plain sample and what has ended stay where they are.
     open_ = np.array([b for b in range(1, branches.size) if not result.finished[b]], np.intp)
     if len(open_) < 2:
         return
     values = np.zeros(branches.size)
-    values[open_] = promise.of(branches, open_, sampling)
+    values[open_] = promise.of(branches, open_, sampling, grown)
     heirs = np.arange(branches.size)
     heirs[open_] = choice.choose(values, open_)
     note_choice(
@@ -171,16 +190,6 @@ def _give_way(
     )
     if np.any(heirs != np.arange(branches.size)):
         branches.fork(heirs.tolist())
-
-
-def _grow(branches: Branches, sampling: Sampling, outlet: Outlet, tokens: int) -> StepResult:
-    """Append up to that many tokens to each branch; return texts, and which have ended."""
-    for _ in range(tokens):
-        result = branches.step(sampling)
-        if all(result.finished):
-            break
-    outlet.settle_shared(result.texts)
-    return result
 
 
 def _check(name: str, value: object, holds: bool, expected: str) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
-from persona_engine.decoding import Objective, Outlet, begin, conclude
+from persona_engine.decoding import (
+    Objective,
+    Outlet,
+    PrefixValue,
+    begin,
+    conclude,
+    load_prefix_value,
+)
 from persona_engine.errors import ConfigError
-from persona_engine.interfaces import Branches, Generator, Reward
-from persona_engine.types import DecodingRequest, FloatArray, Generation, Sampling, StepResult
-from persona_token_search.choice import How, choose, plausible_tokens, tilt
-from persona_token_search.report import Tally
-
-_SEARCHED = 1  # the branch that is searched; branch 0 is the plain sample
+from persona_engine.interfaces import Generator, Reward
+from persona_engine.types import DecodingRequest, Generation
+from persona_token_search.choice import How
+from persona_token_search.walk import SEARCHED, Rules, Walk
 
 
 class TokenSearch:
@@ -23,14 +26,18 @@ class TokenSearch:
     Of the k likeliest tokens v that have at least a share of the likeliest one's probability, one
     is drawn by
 
-        q(v) ∝ p(v | x, y) · exp( ω |y + v| / w · ( E[r(φ(x, y + v))] − c · sd[r(φ(x, y + v))] ) )
+        q(v) ∝ p(v | x, y) · exp( ω · |y⁺| / w · ( E[r(φ(x, y⁺))] − c · sd[r(φ(x, y⁺))] ) )
 
-    at the request's temperature, or the best one is taken. r is the reward of the mean over the
-    tokens so far, which one more token moves by 1 / |y + v|: times |y + v| it is what this token
-    adds to the sum, so that w weighs alike from the first token to the last. It is ascent of
-    |y| · J(y), J being `persona_engine.decoding.Objective` and w its ``likelihood``; ARGS' own
-    weight is 1 / w. ω is 1, or as much less as keeps KL(q ‖ p) within a trust region. Ending the
-    reply changes neither features nor reward.
+    at the request's temperature, or the best one is taken. y⁺ is y with v and what will follow: a
+    prefix value head (`persona_engine.decoding.PrefixValue`, as CD-FUDGE, Mudgal et al. 2024, arXiv
+    2310.17022) reads in v's own hidden state what the rest of the reply will be like. Without it,
+    in a feature space that has none, tokens are judged for themselves, which is what ARGS does: it
+    gains as much reward, but others than the person's own reward see little of it. r is the reward
+    of a mean over tokens, which one token moves by 1 / |y|; times |y| it is what this token adds to
+    the sum, so that w weighs alike from the first token to the last. It is ascent of |y| · J(y), J
+    being `persona_engine.decoding.Objective` and w its ``likelihood``; ARGS' own weight is 1 / w.
+    ω is 1, or as much less as keeps KL(q ‖ p) within a trust region. Ending the reply changes
+    neither features nor reward.
 
     All k are read in one forward, on the hidden states that decoding computes anyway, and the one
     that is taken is not read again. Where one token is plausible, nothing is looked ahead at. The
@@ -49,6 +56,7 @@ class TokenSearch:
         likelihood: w, log-odds of being preferred that one nat per token is worth; above 0.
         caution: c, standard deviations of the reward taken off.
         most_kl: Largest KL(q ‖ p) at one token, in nats.
+        foresee: Whether the head is used where there is one.
         min_confidence: Least probability that the searched reply is preferred to the plain sample.
 
     Raises:
@@ -66,19 +74,19 @@ class TokenSearch:
         likelihood: float = 0.5,
         caution: float = 0.0,
         most_kl: float = 0.5,
+        foresee: bool = True,
         min_confidence: float = 0.55,
     ) -> None:
         _check("k", k, 2 <= k <= 256, "2 to 256")
         _check("plausible", plausible, 0.0 <= plausible < 1.0, "0 to below 1")
         _check("choice", choice, choice in ("sampled", "best"), "'sampled' or 'best'")
-        _check("most_kl", most_kl, 0.0 < most_kl <= 100.0, "above 0, at most 100")
         _check("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
-        self._objective = Objective(caution=caution, likelihood=likelihood)
+        _check("most_kl", most_kl, 0.0 < most_kl <= 100.0, "above 0, at most 100")
+        _check("foresee", foresee, isinstance(foresee, bool), "true or false")
+        objective = Objective(caution=caution, likelihood=likelihood)
         _check("likelihood", likelihood, likelihood > 0.0, "above 0")
-        self._most_kl = most_kl
-        self._k = k
-        self._plausible = plausible
-        self._choice: How = choice
+        self._rules = Rules(k, plausible, choice, objective, most_kl)
+        self._foresee = foresee
         self._min_confidence = min_confidence
 
     def generate(
@@ -99,16 +107,15 @@ class TokenSearch:
             GenerationError: The language model failed.
             PluginError: The reward is not finite.
         """
-        two = replace(request, candidates=min(request.candidates, 1 + _SEARCHED))
+        two = replace(request, candidates=min(request.candidates, SEARCHED + 1))
         branches, sampling = begin(two, generator, reward, length_spread=0.0)
         outlet = Outlet(on_text, early=request.mend is None)
-        tally = Tally(request)
-        rng = np.random.default_rng([request.seed, self._k])
+        walk = None
+        if reward is not None and branches.size > SEARCHED:
+            head = self._head(generator)
+            walk = Walk(branches, sampling, reward, rules=self._rules, head=head, request=request)
         while True:
-            if reward is None or branches.size == 1 or not tally.growing:
-                result = branches.step(sampling)
-            else:
-                result = self._search_on(branches, sampling, reward, rng, tally)
+            result = branches.step(sampling) if walk is None else walk.step()
             outlet.settle_shared(result.texts)
             if all(result.finished):
                 break
@@ -119,44 +126,17 @@ class TokenSearch:
             min_confidence=self._min_confidence,
             request=request,
             generator=generator,
-            objective=self._objective,
+            objective=self._rules.objective,
         )
         outlet.settle(generation.candidates[0].text)
-        return replace(generation, reason=tally.explain(generation.reason))
+        if walk is None:
+            return generation
+        return replace(generation, reason=walk.explain(generation.reason))
 
-    def _search_on(
-        self,
-        branches: Branches,
-        sampling: Sampling,
-        reward: Reward,
-        rng: np.random.Generator,
-        tally: Tally,
-    ) -> StepResult:
-        """Append what it draws to the plain branch, and what the search chooses to the other."""
-        plain = int(branches.draw(sampling)[0])
-        log_probs = branches.next_log_probs()[_SEARCHED]  # (V,)
-        options = plausible_tokens(log_probs, most=self._k, share=self._plausible)
-        place, worth = 0, None
-        if len(options) > 1:
-            # The plain sample's token is read in the same forward.
-            ahead = np.stack([np.full(len(options), plain), options])  # (2, k)
-            features = branches.look_ahead(ahead)[_SEARCHED]  # (k, D)
-            worth = self._worth(branches, reward, features, log_probs[options])
-            place = choose(worth, how=self._choice, temperature=sampling.temperature, rng=rng)
-        result = branches.append([plain, int(options[place])], sampling)
-        tally.note(result, place, worth)
-        return result
-
-    def _worth(
-        self, branches: Branches, reward: Reward, features: FloatArray, log_probs: FloatArray
-    ) -> FloatArray:
-        """Return, in nats, log p(v) and what the reward adds, ``(k,)``, up to a constant."""
-        length = branches.token_counts[_SEARCHED] + 1
-        values = replace(self._objective, likelihood=0.0).values(
-            reward, features, log_probs=log_probs, tokens=[length] * len(features)
-        )
-        added = values * (length / self._objective.likelihood)
-        return tilt(log_probs, added, most_kl=self._most_kl)
+    def _head(self, generator: Generator) -> PrefixValue | None:
+        if not self._foresee:
+            return None
+        return load_prefix_value(generator.feature_encoder.fingerprint)
 
 
 def _check(name: str, value: object, holds: bool, expected: str) -> None:

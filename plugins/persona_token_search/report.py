@@ -48,8 +48,6 @@ class Tally:
 
     def explain(self, reason: str) -> str:
         """Return the reason for a choice with what the search did."""
-        if not self._tokens:
-            return reason
         return (
             f"{reason}; of {self._tokens} tokens {self._searched} were searched for, the reward "
             f"chose another than the likeliest {self._moved} times"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from persona_blockwise import Blockwise
-from persona_blockwise.promise import Promise
+from persona_blockwise.promise import Promise, grow
 from persona_blockwise.resampling import KeepBest, Resample, systematic
-from persona_engine.decoding import PLAIN_REWARD, Outlet
+from persona_engine.decoding import PLAIN_REWARD, Outlet, PrefixValue
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.testing import BigramGenerator, check_decoder
 from persona_engine.testing.decoders import LinearReward
@@ -110,11 +110,10 @@ def test_rules_about_the_whole_count_for_what_ends_within_the_look_ahead():
     generator, rule = BigramGenerator(), EndsAtHome()
     branches = generator.prefill(ASK, branches=12, seed=3)
     sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
-    for _ in range(3):
-        result = branches.step(sampling)
-    open_ = np.flatnonzero(~np.array(result.finished))
-    promise = Promise(rule, PLAIN_REWARD, 4, Outlet(None))
-    values = promise.of(branches, open_, sampling)
+    grown = grow(branches, sampling, steps=3, on_step=lambda _: None)
+    open_ = np.flatnonzero(~np.array(grown.result.finished))
+    promise = Promise(rule, PLAIN_REWARD, 4, None, Outlet(None))
+    values = promise.of(branches, open_, sampling, grown)
     (ended,) = rule.asked
     kept = [8.0 * text.endswith("home .") for text in ended]
     assert 1 < len(ended) < len(open_)
@@ -127,12 +126,35 @@ def test_looking_ahead_changes_nothing_but_the_choice():
     generator = BigramGenerator()
     sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
     ahead, straight = (generator.prefill(ASK, branches=4, seed=3) for _ in range(2))
-    for branches in (ahead, straight):
-        branches.step(sampling)
+    grown, _ = (
+        grow(branches, sampling, steps=1, on_step=lambda _: None) for branches in (ahead, straight)
+    )
     taste = LinearReward(np.ones(8, np.float32), spread=1e-3)
-    Promise(taste, PLAIN_REWARD, 5, Outlet(None)).of(ahead, np.arange(1, 4), sampling)
+    promise = Promise(taste, PLAIN_REWARD, 5, None, Outlet(None))
+    promise.of(ahead, np.arange(1, 4), sampling, grown)
     one, other = (branches.step(sampling) for branches in (ahead, straight))
     assert one == other
+
+
+def test_beginnings_are_scored_by_what_they_will_become():
+    """A head that knows that one word leads to liked words, though it is none itself."""
+    generator = BigramGenerator()
+    branches = generator.prefill(ASK, branches=6, seed=5)
+    sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=12)
+    grown = grow(branches, sampling, steps=2, on_step=lambda _: None)
+    open_ = np.flatnonzero(~np.array(grown.result.finished))
+    vectors = generator.feature_encoder.vectors
+    newest = np.array(
+        [vectors[generator.words.index(grown.result.texts[b].split()[-1])] for b in open_]
+    )
+    head = PrefixValue(-np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32), 12.0, "bigram")
+    taste = LinearReward(np.eye(8, dtype=np.float32)[0], spread=1e-3)
+    values = Promise(taste, PLAIN_REWARD, 0, head, Outlet(None)).of(
+        branches, open_, sampling, grown
+    )
+    so_far = branches.features()[open_]
+    rest = so_far.mean(0) - (newest - newest.mean(0))
+    np.testing.assert_allclose(values, (2 * so_far + 10 * rest)[:, 0] / 12, atol=1e-4)
 
 
 def test_the_trace_tells_what_went_on():
@@ -157,6 +179,7 @@ def test_the_trace_tells_what_went_on():
         {"temperature": 0.0},
         {"look_ahead": -1},
         {"styled": 2.0},
+        {"foresee": 2},
         {"caution": -1.0},
         {"likelihood": -1.0},
         {"resample_below": 1.5},

@@ -164,6 +164,7 @@ def test_at_temperature_0_it_is_plain(changes):
         {"plausible": 1.0},
         {"choice": "worst"},
         {"most_kl": 0.0},
+        {"foresee": 1},
         {"likelihood": 0.0},
         {"caution": -1.0},
         {"min_confidence": 0.4},
