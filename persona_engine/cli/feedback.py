@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,9 @@ from persona_engine.cli.options import JsonOption, UserOption, options_of
 from persona_engine.cli.output import print_json, printable, stdout
 from persona_engine.cli.search_tree import search_tree
 from persona_engine.errors import InvalidInputError
-from persona_engine.trace_page import trace_page
+
+if TYPE_CHECKING:
+    from persona_engine.types import Trace
 
 ReplyArgument = Annotated[str, typer.Argument(help="Id of the reply.", metavar="REPLY")]
 
@@ -83,7 +85,7 @@ def explain(
     with options_of(context).user(user) as person:
         explanation = person.explain(reply)
     if html is not None:
-        _write_page(html, trace_page(explanation.trace, title=f"Reply {reply}"))
+        _write_page(html, explanation.trace, title=f"Reply {reply}")
     if json:
         print_json(
             {"user": user, "reply": reply, "text": explanation.text, "trace": explanation.trace}
@@ -95,9 +97,11 @@ def explain(
         stdout().print(tree)
 
 
-def _write_page(path: Path, page: str) -> None:
+def _write_page(path: Path, trace: Trace, *, title: str) -> None:
+    from persona_engine.trace_page import trace_page
+
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(trace_page(trace, title=title), encoding="utf-8")
     except OSError as error:
         raise InvalidInputError(
             f"--html is {str(path)!r}, which cannot be written: {error}",
