@@ -24,6 +24,7 @@ from persona_engine.interfaces import (
     Generator,
     LanguageTools,
     Progress,
+    RemembersPrompts,
     RewardModel,
 )
 from persona_engine.learning import Learner
@@ -198,13 +199,16 @@ class Runtime(ChosenPlugins):
         )
 
     def forget_cached(self) -> None:
-        """Drop every feature that is held in memory."""
+        """Drop every feature and every prompt that is held in memory."""
         with self._guard:
             held = [self.features, self._parts.get("sentences")]
+            generator = self._parts.get("generator")
         self._counted.cache_clear()
         for cache in held:
             if isinstance(cache, FeatureCache):
                 cache.clear()
+        if isinstance(generator, RemembersPrompts):
+            generator.forget_prompts()
 
     def erase_vectors(self, scope: Scope, instructions: Sequence[str]) -> dict[str, int]:
         """Remove a user and their instructions from the tenant's index files, at once."""

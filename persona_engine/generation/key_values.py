@@ -31,6 +31,11 @@ class ReadPrompt:
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
     logits: torch.Tensor
 
+    @property
+    def bytes(self) -> int:
+        """Size of its keys and values."""
+        return sum(each.nbytes for layer in self.layers for each in layer)
+
 
 class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
     """Keys and values of rows that each continue one of some prompts, all by equally many tokens.
@@ -145,8 +150,8 @@ def _to_own_past(
     )
 
 
-class _OwnTokens(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
-    """One layer's keys and values of what the rows said, with room for more."""
+class GrowingLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
+    """One layer's keys and values of the tokens that rows have read, with room for more."""
 
     is_sliding = False
 
@@ -159,13 +164,48 @@ class _OwnTokens(CacheLayerMixin):  # type: ignore[misc]  # transformers is unty
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write new tokens behind the others; return all, ``(B, G, S + k, D)``."""
+        """Write new tokens behind the others; return all, ``(B, G, S + n, D)``."""
         end = self.length + key_states.shape[2]
         self.own_keys = _written(self.own_keys, key_states, self.length)
         self.own_values = _written(self.own_values, value_states, self.length)
-        if key_states.shape[2] == 1:
-            self.length = end
+        self.length = end
         return self.own_keys[:, :, :end], self.own_values[:, :, :end]
+
+    def whole(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return all tokens' keys and values, without room for more."""
+        assert self.own_keys is not None
+        assert self.own_values is not None
+        keys, values = self.own_keys[:, :, : self.length], self.own_values[:, :, : self.length]
+        return keys.contiguous(), values.contiguous()
+
+    def lazy_initialization(self, *_: object) -> None:
+        """Nothing is made before the first token."""
+
+    def get_seq_length(self) -> int:
+        """Return how many tokens each row has read."""
+        return self.length
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return sizes of a mask that nobody looks at."""
+        return self.length + query_length, 0
+
+    def get_max_length(self) -> int:
+        """Return that there is no limit."""
+        return -1
+
+
+class _OwnTokens(GrowingLayer):
+    """One layer of what the rows themselves said; several tokens at once stand side by side."""
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write new tokens behind the others, side by side until one of them is chosen."""
+        before = self.length
+        written = super().update(key_states, value_states)
+        if key_states.shape[2] > 1:
+            self.length = before
+        return written
 
     def choose(self, columns: list[int], length: int) -> None:
         """Move one of the tokens behind ``length`` to its place, in each row."""
@@ -181,21 +221,6 @@ class _OwnTokens(CacheLayerMixin):  # type: ignore[misc]  # transformers is unty
         if self.own_keys is not None and self.own_values is not None:
             self.own_keys = _gathered(self.own_keys, rows, length)
             self.own_values = _gathered(self.own_values, rows, length)
-
-    def lazy_initialization(self, *_: object) -> None:
-        """Nothing is made before the first token."""
-
-    def get_seq_length(self) -> int:
-        """Return how many tokens each row has said."""
-        return self.length
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return sizes of a mask that nobody looks at."""
-        return self.length + query_length, 0
-
-    def get_max_length(self) -> int:
-        """Return that there is no limit."""
-        return -1
 
 
 def _written(room: torch.Tensor | None, new: torch.Tensor, length: int) -> torch.Tensor:

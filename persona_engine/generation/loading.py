@@ -17,6 +17,7 @@ from persona_engine.generation.attention import use_branch_attention
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.model import Dtype, ModelKind
 from persona_engine.generation.projections import use_steady_projections
+from persona_engine.generation.prompts import PromptReader
 from persona_engine.generation.sharing import can_share_prompts
 
 
@@ -34,6 +35,7 @@ class LoadedModel:
         self.network = network
         self.tokenizer = tokenizer
         self.device = device
+        self.layer_count = layer_count
         self._layers = _decoder_layers(network, layer_count)
         self._taps: dict[int, LayerTap] = {}
         self._lock = threading.Lock()
@@ -54,7 +56,12 @@ class LoadedModel:
     @cached_property
     def shares_prompts(self) -> bool:
         """Whether many rows can attend to one copy of their prompt."""
-        return can_share_prompts(self.network)
+        return can_share_prompts(self)
+
+    @cached_property
+    def prompt_reader(self) -> PromptReader:
+        """Reads prompts and remembers the last few; only where prompts can be shared."""
+        return PromptReader(self)
 
     def end_tokens(self) -> tuple[int, ...]:
         """Return every token that ends a reply, wherever the model folder names it."""

@@ -138,6 +138,12 @@ class LocalGenerator:
             )
         return found
 
+    def forget_prompts(self) -> None:
+        """Forget every prompt that was read; see `persona_engine.generation.prompts`."""
+        loaded = self._model.loaded
+        if loaded is not None:
+            loaded.prompt_reader.forget()
+
     def count_tokens(self, text: str) -> int:
         """Return the length of a text in tokens."""
         return self._format.count(text)

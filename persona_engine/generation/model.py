@@ -108,6 +108,11 @@ class LocalModel:
                 )
             return self._loaded
 
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The network and its tokenizer, if they have been loaded."""
+        return self._loaded
+
     def _size(self, names: tuple[str, ...]) -> int:
         for name in names:
             value = self._config.get(name)

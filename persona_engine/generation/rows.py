@@ -54,16 +54,13 @@ def open_rows(
         prompts: Tokens of different prompts.
         of_row: The prompt of each row.
     """
-    shares = model.shares_prompts
+    if model.shares_prompts:
+        known = [model.prompt_reader.read(prompt) for prompt in prompts]
+        logits = torch.stack([each.logits for each in known])
+        return SharedPromptRows(model, tap, known, of_row), logits[list(of_row)]
     read = [_read(model, prompt) for prompt in prompts]
-    logits = torch.stack([logits for _, logits in read])[list(of_row)]
-    if not shares:
-        return _PlainRows(model, tap, [cache for cache, _ in read], of_row), logits
-    known = [
-        ReadPrompt(tuple(prompt), tuple((layer.keys, layer.values) for layer in cache.layers), its)
-        for prompt, (cache, its) in zip(prompts, read, strict=True)
-    ]
-    return SharedPromptRows(model, tap, known, of_row), logits
+    logits = torch.stack([each for _, each in read])
+    return _PlainRows(model, tap, [cache for cache, _ in read], of_row), logits[list(of_row)]
 
 
 class SharedPromptRows:

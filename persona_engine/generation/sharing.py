@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from persona_engine.generation.attention import reading
-from persona_engine.generation.key_values import BranchCache, ReadPrompt
+from persona_engine.generation.key_values import BranchCache
+from persona_engine.generation.prompts import PromptReader
+
+if TYPE_CHECKING:
+    from persona_engine.generation.loading import LoadedModel
 
 _TRIED = 8  # tokens
 _CLOSE = 0.3  # of the logits' spread: bfloat16 gives up to half of that, another text more than all
 
 
 @torch.inference_mode()
-def can_share_prompts(network: Any) -> bool:  # noqa: ANN401  # a transformers model
+def can_share_prompts(model: LoadedModel) -> bool:
     """Return whether tokens read after a shared prompt get the logits that they get in one text.
 
     Architectures differ in what they do to keys and values (windows, softcaps, recurrent layers,
     biases by distance); one that this attention does not know gives other numbers, or fails.
     """
+    network: Any = model.network
     if getattr(network.config, "_attn_implementation", None) != "persona_branches":
         return False
-    device = next(network.parameters()).device
-    tokens = torch.arange(1, _TRIED + 1, device=device)[None] % network.config.vocab_size
+    tokens = [token % model.vocabulary for token in range(1, _TRIED + 1)]
     try:
-        whole = network(tokens).logits[0, -2:].float()
-        apart = _apart(network, tokens).float()
+        if _has_windows(network):
+            return False
+        whole = network(torch.tensor([tokens], device=model.device)).logits[0, -3:].float()
+        apart = _apart(model, tokens).float()
     except Exception:  # whatever an architecture raises that cannot do it
         return False
     return bool((whole - apart).std() <= _CLOSE * whole.std())
 
 
-def _apart(network: Any, tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-    """Return the logits ``(2, V)`` of the last two tokens, read after the others as a prompt."""
+def _has_windows(network: Any) -> bool:  # noqa: ANN401  # a transformers model
     from transformers import DynamicCache
 
-    before: Any = DynamicCache(config=network.config)
-    first = network(tokens[:, :-2], past_key_values=before, use_cache=True)
-    if any(getattr(layer, "is_sliding", True) for layer in before.layers):
-        raise ValueError("a sliding window forgets a part of the prompt")
-    layers = tuple((layer.keys, layer.values) for layer in before.layers)
-    prompt = ReadPrompt(tuple(tokens[0, :-2].tolist()), layers, first.logits[0, -1])
+    layers = DynamicCache(config=network.config).layers
+    return any(getattr(layer, "is_sliding", True) for layer in layers)
+
+
+def _apart(model: LoadedModel, tokens: list[int]) -> torch.Tensor:
+    """Return the logits ``(3, V)`` after the last three tokens, the others read as a prompt."""
+    prompt = PromptReader(model, most_bytes=0).read(tokens[:-2])
     cache = BranchCache([prompt], [0])
-    found = []
+    network: Any = model.network
+    found = [prompt.logits]
     for position in (_TRIED - 2, _TRIED - 1):
         with reading(cache):
             output = network(
-                tokens[:, position : position + 1],
-                position_ids=torch.tensor([[position]], device=tokens.device),
-                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=tokens.device),
+                torch.tensor([[tokens[position]]], device=model.device),
+                position_ids=torch.tensor([[position]], device=model.device),
+                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=model.device),
                 past_key_values=cache,
                 use_cache=True,
             )

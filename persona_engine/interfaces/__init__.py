@@ -7,6 +7,7 @@ from persona_engine.interfaces.decoding import (
     Branches,
     Decoder,
     Generator,
+    RemembersPrompts,
     Reward,
     TextReward,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "MendsReplies",
     "PrincipleInducer",
     "Progress",
+    "RemembersPrompts",
     "Reward",
     "RewardModel",
     "TextReward",

@@ -114,6 +114,14 @@ class Generator(Protocol):
         """Return the length of a text in tokens."""
 
 
+@runtime_checkable
+class RemembersPrompts(Protocol):
+    """A generator that keeps what it read, so that it need not read it again."""
+
+    def forget_prompts(self) -> None:
+        """Forget every prompt."""
+
+
 class Reward(Protocol):
     """One user's reward, bound to a posterior, as decoders call it."""
 

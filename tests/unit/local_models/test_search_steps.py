@@ -8,6 +8,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.generation.chat_format import ChatFormat
 from persona_engine.generation.local import LocalGenerator
 from persona_engine.generation.model import LocalModel
+from persona_engine.generation.prompts import PromptReader
 from persona_engine.types import Prompt, Reading, Sampling
 
 ASK = [{"role": "user", "content": "How do I make a good cup of coffee?"}]
@@ -206,3 +207,34 @@ def test_there_must_be_a_prompt(llama):
 def test_known_architectures_share_their_prompt(tiny_folder):
     loaded = LocalModel(tiny_folder, dtype="float32").load()
     assert loaded.shares_prompts == ("gemma2" not in str(tiny_folder))
+
+
+def test_a_prompt_that_begins_like_an_earlier_one_is_read_from_there(llama):
+    longer = [{"role": "user", "content": "The quick brown fox jumps over a dog. " * 5}]
+    other = [{"role": "user", "content": longer[0]["content"] + "And then it sleeps."}]
+    loaded, read = llama._model.load(), []
+    assert loaded.shares_prompts
+    embed = loaded.network.get_input_embeddings()
+    handle = embed.register_forward_hook(lambda _m, args, _o: read.append(args[0].numel()))
+    llama.prefill(longer, branches=1, seed=0)
+    warm = llama.prefill(other, branches=2, seed=0)
+    llama.forget_prompts()
+    cold = llama.prefill(other, branches=2, seed=0)
+    handle.remove()
+    assert read[0] > 64
+    assert read[1] == read[2] - 64  # whole blocks only
+    np.testing.assert_array_equal(warm.next_log_probs(), cold.next_log_probs())
+    for _ in range(8):
+        assert warm.step(PLAIN) == cold.step(PLAIN)
+
+
+def test_remembered_prompts_take_limited_room(llama):
+    loaded = llama._model.load()
+    prompts = [list(range(2, 80 + n)) for n in range(6)]
+    size = PromptReader(loaded).read(prompts[0]).bytes
+    reader = PromptReader(loaded, most_bytes=3 * size)
+    with torch.inference_mode():
+        for prompt in prompts:
+            reader.read(prompt)
+    assert sum(each.bytes for each in reader._remembered) <= 3 * size
+    assert reader._remembered[-1].tokens == tuple(prompts[-1])

@@ -1,0 +1,163 @@
+"""Reads prompts, and of a prompt that begins like an earlier one only what is new."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.cache_utils import Cache
+
+from persona_engine.generation.attention import Part, attend, joined, reading
+from persona_engine.generation.key_values import GrowingLayer, ReadPrompt
+
+if TYPE_CHECKING:
+    from persona_engine.generation.loading import LoadedModel
+
+# Tokens whose attention is computed together, always the same ones: what a block's keys and values
+# are does not depend on whether the blocks before it were read now or remembered.
+_BLOCK = {"cpu": 64}
+_BLOCK_ELSEWHERE = 512
+
+
+class PromptReader:
+    """Reads prompts on one network, and remembers the last few.
+
+    A new turn of a conversation, and another reading of it, begin like a prompt that was read
+    before; whole blocks of that beginning are taken from memory. The result is bit for bit that of
+    reading everything, so that a seed gives the same reply whatever was read before. For that
+    reason replies are read again when they have become a part of a prompt: decoding adds up in
+    another order.
+
+    Args:
+        model: The network.
+        most_bytes: Of keys and values that are remembered.
+    """
+
+    def __init__(self, model: LoadedModel, *, most_bytes: int = 128 * 2**20) -> None:
+        self._model = model
+        self._most_bytes = most_bytes
+        self._block = _BLOCK.get(model.device.type, _BLOCK_ELSEWHERE)
+        self._remembered: list[ReadPrompt] = []  # latest last
+        self._lock = threading.Lock()
+
+    def read(self, tokens: Sequence[int]) -> ReadPrompt:
+        """Return a prompt that the network has read.
+
+        Args:
+            tokens: At least one.
+        """
+        begun, shared = self._beginning(tokens)
+        cache = _PromptCache(begun, shared, layers=self._model.layer_count, block=self._block)
+        new = torch.tensor([list(tokens[shared:])], device=self._model.device)
+        network: Any = self._model.network
+        with reading(cache):
+            output = network(
+                new,
+                position_ids=torch.arange(shared, len(tokens), device=new.device)[None],
+                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=new.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        read = ReadPrompt(tuple(tokens), cache.states(), output.logits[0, -1])
+        self._remember(read)
+        return read
+
+    def forget(self) -> None:
+        """Forget every prompt."""
+        with self._lock:
+            self._remembered.clear()
+
+    def _beginning(self, tokens: Sequence[int]) -> tuple[ReadPrompt | None, int]:
+        """Return the prompt that shares the longest beginning, and how much of it to take over."""
+        with self._lock:
+            shares = [_shared(each.tokens, tokens) for each in self._remembered]
+            longest = max(shares, default=0)
+            # The last token is always read: what follows it is asked for.
+            whole = min(longest, len(tokens) - 1) // self._block * self._block
+            return (self._remembered[shares.index(longest)], whole) if whole else (None, 0)
+
+    def _remember(self, read: ReadPrompt) -> None:
+        with self._lock:
+            self._remembered = [each for each in self._remembered if each.tokens != read.tokens]
+            self._remembered.append(read)
+            while sum(each.bytes for each in self._remembered) > self._most_bytes:
+                del self._remembered[0]
+
+
+class _PromptCache(Cache):  # type: ignore[misc]  # transformers is untyped
+    """Keys and values of one prompt while it is read, block by block of tokens.
+
+    Args:
+        begun: A prompt that begins in the same way; None for none.
+        shared: Tokens that are taken over from it, whole blocks.
+        layers: Of the network.
+        block: Tokens of a block.
+    """
+
+    def __init__(self, begun: ReadPrompt | None, shared: int, *, layers: int, block: int) -> None:
+        super().__init__(layers=[GrowingLayer() for _ in range(layers)])
+        self._block = block
+        if begun is not None:
+            for layer, (keys, values) in zip(self.layers, begun.layers, strict=True):
+                layer.update(keys[:, :, :shared], values[:, :, :shared])
+
+    def states(self) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
+        """Return keys ``(1, G, T, D)`` and values of each layer, without room for more."""
+        return tuple(layer.whole() for layer in self.layers)
+
+    def attend(
+        self,
+        layer: int,  # noqa: ARG002  # the same in every layer
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        """Return the causal attention ``(1, n, H, Dv)`` of n new tokens.
+
+        Args:
+            layer: Which layer.
+            query: ``(1, H, n, D)``.
+            key: Of the whole prompt, ``(1, G, T, D)``.
+            value: ``(1, G, T, Dv)``.
+            scale: Factor of the products.
+        """
+        _, heads, new, depth = query.shape
+        groups, start = key.shape[1], key.shape[2] - new
+        queries = query.view(1, groups, heads // groups, new, depth)
+        found = []
+        for begin in range(0, new, self._block):
+            end = min(new, begin + self._block)
+            rows = queries[:, :, :, begin:end].flatten(2, 3)  # (1, G, H/G · rows, D)
+            past, own = slice(0, start + begin), slice(start + begin, start + end)
+            parts = [_within(rows, key[:, :, own], value[:, :, own], scale)]
+            if start + begin:
+                parts.append(attend(rows, key[:, :, past], value[:, :, past], scale))
+            found.append(joined(parts).view(groups, heads // groups, end - begin, -1))
+        whole = torch.cat(found, dim=2).flatten(0, 1).transpose(0, 1)  # (n, H, Dv)
+        return whole.to(query.dtype)[None]
+
+
+def _within(rows: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> Part:
+    """Return the attention of a block's tokens to the block's own, each to itself and before.
+
+    Args:
+        rows: ``(1, G, H/G · n, D)``, the tokens of each head together.
+        key: ``(1, G, n, D)``.
+        value: ``(1, G, n, Dv)``.
+        scale: Factor of the products.
+    """
+    size, device = key.shape[2], rows.device
+    later = torch.ones((size, size), dtype=torch.bool, device=device).triu(1)
+    mask = torch.zeros((size, size), dtype=rows.dtype, device=device)
+    mask = mask.masked_fill(later, -torch.inf).repeat(rows.shape[2] // size, 1)
+    return attend(rows, key, value, scale, mask=mask[None, None])
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
