@@ -12,7 +12,7 @@ from persona_engine.types import Taste
 SURE = 0.75
 """Least probability of which pole is liked, from which a taste is put into words."""
 
-_COMBINED = 3
+_MOST = 4
 
 
 def wishes(
@@ -20,9 +20,9 @@ def wishes(
 ) -> tuple[str, ...]:
     """Return what to ask of a language model for somebody, what suits them most first.
 
-    The tastes of which the posterior is surest are asked for together, then one by one, then in
-    twos, each towards the pole that is liked: samples under different wishes differ more than
-    those of one prompt do. Each is one line that can stand in a prompt's block.
+    The tastes of which the posterior is surest are asked for one by one, then in twos, each towards
+    the pole that is liked: samples under different wishes differ more than those of one prompt do.
+    Each is one line that is safe in a prompt.
 
     Args:
         tastes: Strongest first, as `persona_engine.onboarding.tastes` gives them.
@@ -40,10 +40,9 @@ def wishes(
         escape_text(wish)
         for taste in tastes
         if _certainty(taste) >= sure and (wish := _wish(taste, attributes))
-    ][:_COMBINED]
-    together = [" ".join(said)]
+    ][:_MOST]
     pairs = [f"{a} {b}" for i, a in enumerate(said) for b in said[i + 1 :]]
-    return tuple(dict.fromkeys(each for each in (*together, *said, *pairs) if each))
+    return tuple(dict.fromkeys((*said, *pairs)))
 
 
 def _wish(taste: Taste, attributes: Mapping[str, Attribute]) -> str:

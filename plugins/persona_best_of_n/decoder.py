@@ -65,7 +65,7 @@ class BestOfN:
         *,
         min_confidence: float = 0.55,
         length_spread: float = 3.0,
-        styled: float = 0.0,
+        styled: float = 0.5,
         reject: float = 0.0,
         every: int = 16,
         settled: float = 0.7,

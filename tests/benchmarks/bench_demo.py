@@ -1,7 +1,7 @@
 """Does personalisation show? Two people of opposite tastes, and one with a standing instruction.
 
-The candidates of a prompt and seed do not depend on whom they are for, so `Remembered` grows them
-once and hands them to each person's `chat`; everything after that is `chat` as it is.
+The candidates of prompts and a seed do not depend on whom they are for, so `Remembered` grows equal
+ones once and hands them to each person's `chat`; everything after that is `chat` as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from persona_engine.config import EngineConfig
 from persona_engine.generation import persona_generators
 from persona_engine.hookspecs import hookimpl
 from persona_engine.interfaces import Branches, Encoder, Generator
-from persona_engine.types import Conversation, FloatArray, Question, Sampling, Side, StepResult
+from persona_engine.types import (
+    Conversation,
+    FloatArray,
+    Prompt,
+    Question,
+    Reading,
+    Sampling,
+    Side,
+    StepResult,
+)
 
 PROMPTS = (
     "Why is the sky blue?",
@@ -65,21 +74,24 @@ class Remembered:
     def __init__(self, inner: Generator) -> None:
         self.name = inner.name
         self._inner = inner
-        self._grown: dict[tuple[str, int, int, Sampling], Grown] = {}
+        self._grown: dict[tuple[str, int, Sampling], Grown] = {}
 
     @property
     def feature_encoder(self) -> Encoder:
         return self._inner.feature_encoder
 
     def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
+        return self.prefill_each([Prompt((Reading(conversation),))] * branches, seed=seed)
+
+    def prefill_each(self, prompts: Sequence[Prompt], *, seed: int) -> Branches:
         def grow(sampling: Sampling) -> Grown:
-            key = (json.dumps(list(conversation)), branches, seed, sampling)
+            key = (repr(prompts), seed, sampling)
             if key not in self._grown:
-                live = self._inner.prefill(conversation, branches=branches, seed=seed)
+                live = self._inner.prefill_each(prompts, seed=seed)
                 self._grown[key] = Grown.of(live, sampling)
             return self._grown[key]
 
-        return Replayed(branches, grow)
+        return Replayed(len(prompts), grow)
 
     def log_likelihood(
         self, conversations: Sequence[Conversation], responses: Sequence[str]
