@@ -71,7 +71,7 @@ class TokenSearch:
         k: int = 10,
         plausible: float = 0.1,
         choice: How = "sampled",
-        likelihood: float = 0.5,
+        likelihood: float = 2.0,
         caution: float = 0.0,
         most_kl: float = 0.5,
         foresee: bool = True,

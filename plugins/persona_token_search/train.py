@@ -22,7 +22,7 @@ from persona_engine.types import FloatArray
 from persona_engine.weights import resolve
 from persona_token_search.rollouts import Rollouts, roll_out
 
-RANK, PENALTY = 128, 3.0
+RANK, PENALTY = 128, 10.0
 PROMPTS, REPLIES, TOKENS = 24, 20, 128
 _FIRST, _LEAST_REST, _FEWEST = 3, 16, 4
 
