@@ -56,7 +56,7 @@ METHODS = (
     Method("best_of_n", 8),
     Method("best_of_n", 16),
     Method("best_of_n", 16, {"reject": 0.5}, "rejecting"),
-    Method("best_of_n", 8, {"styled": 0.5}, "styled"),
+    Method("best_of_n", 8, {"styled": 0.0}, "unstyled"),
     Method("blockwise", 4),
     Method("blockwise", 8),
     Method("token_search", 2, {"k": 10}),
