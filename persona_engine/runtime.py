@@ -24,6 +24,7 @@ from persona_engine.interfaces import (
     Generator,
     LanguageTools,
     Progress,
+    ReadsPairs,
     RemembersPrompts,
     RewardModel,
 )
@@ -166,7 +167,13 @@ class Runtime(ChosenPlugins):
         def embed(texts: Sequence[str]) -> FloatArray:
             return sentences.get(tenant, [Text(each) for each in texts], keep=False)
 
-        return LanguageTools(embed, sentences.encoder.fingerprint, self._context().log_likelihood)
+        encoder = sentences.encoder
+        return LanguageTools(
+            embed,
+            encoder.fingerprint,
+            self._context().log_likelihood,
+            encoder.read_pairs if isinstance(encoder, ReadsPairs) else None,
+        )
 
     def _context(self) -> Context:
         """Return what models of texts may ask: the language model, where there is one."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from persona_engine.encoders.batching import batches_by_length
 from persona_engine.errors import ConfigError, InvalidInputError, WeightsError
 from persona_engine.generation.model import LocalModel
-from persona_engine.types import Conversation, FloatArray
+from persona_engine.types import Conversation, FloatArray, PairAdapter
+
+if TYPE_CHECKING:
+    from persona_engine.encoders.joint import UpperLayers
 
 
 class SentenceEncoder:
@@ -36,6 +40,7 @@ class SentenceEncoder:
             raise ConfigError(f"max_batch_tokens is {max_batch_tokens!r}, expected at least 1")
         self._model = model
         self._max_batch_tokens = max_batch_tokens
+        self._upper: tuple[PairAdapter, UpperLayers] | None = None
 
     @property
     def width(self) -> int:
@@ -67,6 +72,56 @@ class SentenceEncoder:
         ):
             features[batch] = self._embed([sequences[i] for i in batch])
         return features
+
+    def read_pairs(
+        self, first: Sequence[str], second: Sequence[str], *, adapter: PairAdapter
+    ) -> FloatArray:
+        """Return the mean states of both texts of ``n`` pairs, read together, ``(n, 2, H)``.
+
+        Above the adapter's lower layers the tokens of both texts attend to each other. What a
+        scorer learned with an adapter holds for this encoder's fingerprint alone.
+
+        Args:
+            first: One text of each pair.
+            second: The other one.
+            adapter: How the upper layers are changed.
+
+        Raises:
+            InvalidInputError: The numbers differ, or a text is blank or not valid Unicode.
+            WeightsError: The model cannot be loaded.
+        """
+        from persona_engine.encoders.joint import mean_pair_states
+
+        if len(first) != len(second):
+            raise InvalidInputError(
+                f"{len(first)} first and {len(second)} second texts, expected as many"
+            )
+        pairs = [(self._tokens(a), self._tokens(b)) for a, b in zip(first, second, strict=True)]
+        upper = self._upper_layers(adapter)
+        states = np.empty((len(pairs), 2, self.width), np.float32)
+        for batch in batches_by_length(
+            [len(a) + len(b) for a, b in pairs], max_tokens=self._max_batch_tokens
+        ):
+            states[batch] = mean_pair_states(
+                self._model.load(), upper, adapter.lower, [pairs[i] for i in batch]
+            )
+        return states
+
+    def _upper_layers(self, adapter: PairAdapter) -> UpperLayers:
+        """Return the changed layers; those of the last adapter are kept."""
+        if self._upper is None or self._upper[0] is not adapter:
+            import torch
+
+            from persona_engine.encoders.joint import upper_layers
+
+            loaded = self._model.load()
+            tensors = {
+                name: torch.tensor(value, device=loaded.device)
+                for name, value in adapter.tensors.items()
+            }
+            with torch.no_grad():
+                self._upper = adapter, upper_layers(loaded.network, tensors, adapter.lower)
+        return self._upper[1]
 
     def _embed(self, sequences: list[list[int]]) -> FloatArray:
         from persona_engine.encoders.pooling import mean_hidden_states

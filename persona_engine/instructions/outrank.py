@@ -37,8 +37,7 @@ def without_outranked(
         verdict = reconcile(
             high.instruction,
             [replace(each.instruction, source=source) for each in lower],
-            embed=tools.embed,
-            fingerprint=tools.fingerprint,
+            tools=tools,
         )
         if verdict.action == "supersede":
             reason = f"the {source}'s {high.instruction.text!r} outranks it"

@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from persona_engine.instructions.relations.scorer import Relations, relate
-from persona_engine.interfaces import Embed
+from persona_engine.interfaces import LanguageTools
 from persona_engine.types import Instruction
 
 Action = Literal["add", "keep", "replace", "supersede"]
 NEAR_IDENTICAL = 0.85  # MiniLM gives 0.85 to 0.95 to repeats that differ in fillers
-RELATED = 0.5  # least P(same) + P(update)
+RELATED = 0.55  # least P(same) + P(update)
 SAME_OVER_UPDATE = 0.8  # P(same) that outweighs P(update) of 1
 _SOURCES = ("induced", "user", "operator")
 _OPENERS, _CLOSERS = "\"'([“‘«", ".,!?;:\"')]”’»…"
@@ -97,8 +97,7 @@ def reconcile(
     new: Instruction,
     existing: Sequence[Instruction],
     *,
-    embed: Embed | None = None,
-    fingerprint: str | None = None,
+    tools: LanguageTools | None = None,
 ) -> Reconciliation:
     """Compare a new instruction with the active ones.
 
@@ -116,8 +115,7 @@ def reconcile(
     Args:
         new: What was just said.
         existing: The user's instructions; only active ones count.
-        embed: The engine's sentence encoder; without one only words are compared.
-        fingerprint: Of that encoder.
+        tools: The engine's sentence encoder; without one only words are compared.
 
     Raises:
         ArtefactError: The scorer's weights are damaged.
@@ -126,9 +124,9 @@ def reconcile(
     if not old_ones:
         return _ADDED
     relations = None
-    if embed is not None:
-        relations = relate(new, old_ones, embed=embed, fingerprint=fingerprint)
-    cosines = _cosines(new, old_ones, embed) if relations is None else relations.cosine.tolist()
+    if tools is not None:
+        relations = relate(new, old_ones, tools=tools)
+    cosines = _cosines(new, old_ones, tools) if relations is None else relations.cosine.tolist()
     same = [_agreement(new, old, cosine) for old, cosine in zip(old_ones, cosines, strict=True)]
     if max(same) > 0:
         best = int(np.argmax(same))
@@ -184,10 +182,12 @@ def _may_supersede(new: Instruction, old: Instruction) -> bool:
     return new.status == "active" and (new.source != "induced" or old.source == "induced")
 
 
-def _cosines(new: Instruction, existing: Sequence[Instruction], embed: Embed | None) -> list[float]:
-    if embed is None:
+def _cosines(
+    new: Instruction, existing: Sequence[Instruction], tools: LanguageTools | None
+) -> list[float]:
+    if tools is None:
         return [-1.0] * len(existing)
-    vectors = np.asarray(embed([new.text, *(each.text for each in existing)]))
+    vectors = np.asarray(tools.embed([new.text, *(each.text for each in existing)]))
     products: list[float] = (vectors[1:] @ vectors[0]).tolist()
     return products
 

@@ -19,10 +19,11 @@ from persona_engine.interfaces.instructions import (
     LanguageTools,
     MendsReplies,
     PrincipleInducer,
+    ReadPairs,
 )
 from persona_engine.interfaces.progress import Progress, no_progress
 from persona_engine.interfaces.reward_models import AsksLanguageModel, RewardModel, given
-from persona_engine.interfaces.vectors import Encoder, VectorIndex
+from persona_engine.interfaces.vectors import Encoder, ReadsPairs, VectorIndex
 
 __all__ = [
     "AsksLanguageModel",
@@ -38,6 +39,8 @@ __all__ = [
     "MendsReplies",
     "PrincipleInducer",
     "Progress",
+    "ReadPairs",
+    "ReadsPairs",
     "RemembersPrompts",
     "Reward",
     "RewardModel",

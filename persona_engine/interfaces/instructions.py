@@ -16,6 +16,7 @@ from persona_engine.types import (
     Instruction,
     LogLikelihood,
     Mending,
+    PairAdapter,
     PairText,
     Principle,
     SelectedInstruction,
@@ -27,6 +28,15 @@ Embed = Callable[[Sequence[str]], FloatArray]
 """Sentence embeddings ``(n, E)`` of ``n`` texts, unit length; equal texts are encoded once."""
 
 
+class ReadPairs(Protocol):
+    """Mean states of both texts of ``n`` pairs, read together, ``(n, 2, H)``."""
+
+    def __call__(
+        self, first: Sequence[str], second: Sequence[str], *, adapter: PairAdapter
+    ) -> FloatArray:
+        """Read pairs through the sentence encoder as the adapter changes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LanguageTools:
     """What a method that reads words may ask.
@@ -36,11 +46,13 @@ class LanguageTools:
         fingerprint: Name of that encoder's feature space, for methods that were trained in one.
         log_likelihood: The language model's log-probability of each response given its
             conversation; None where there is no language model.
+        read_pairs: The sentence encoder on two texts at once; None where it reads only one.
     """
 
     embed: Embed
     fingerprint: str
     log_likelihood: LogLikelihood | None = None
+    read_pairs: ReadPairs | None = None
 
 
 class InstructionSelector(Protocol):

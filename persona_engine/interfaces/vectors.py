@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from persona_engine.types import Conversation, FloatArray
+from persona_engine.types import Conversation, FloatArray, PairAdapter
 
 
 @runtime_checkable
@@ -26,6 +26,16 @@ class Encoder(Protocol):
 
     def encode(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> FloatArray:
         """Return features ``(n, D)`` of ``n`` responses, each given its prompt."""
+
+
+@runtime_checkable
+class ReadsPairs(Protocol):
+    """An encoder that can also read two texts together."""
+
+    def read_pairs(
+        self, first: Sequence[str], second: Sequence[str], *, adapter: PairAdapter
+    ) -> FloatArray:
+        """Return the mean states of both texts of ``n`` pairs ``(n, 2, H)``."""
 
 
 class VectorIndex(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_engine.interfaces import Encoder, LanguageTools
+from persona_engine.interfaces import Encoder, LanguageTools, ReadsPairs
 from persona_engine.types import FloatArray, LogLikelihood
 
 _WIDTH = 384
@@ -35,7 +35,8 @@ def language_tools(
         vectors = encoder.encode([()] * len(texts), texts)
         return _unit(np.asarray(vectors, np.float32))
 
-    return LanguageTools(embed, encoder.fingerprint, log_likelihood)
+    read_pairs = encoder.read_pairs if isinstance(encoder, ReadsPairs) else None
+    return LanguageTools(embed, encoder.fingerprint, log_likelihood, read_pairs)
 
 
 def _hashed(texts: Sequence[str]) -> FloatArray:

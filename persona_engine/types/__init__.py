@@ -54,6 +54,7 @@ from persona_engine.types.listening import (
     Signals,
     Wish,
 )
+from persona_engine.types.pairs import PairAdapter
 from persona_engine.types.preference import (
     Arrays,
     Context,
@@ -95,6 +96,7 @@ __all__ = [
     "Mending",
     "Message",
     "Neighbour",
+    "PairAdapter",
     "PairText",
     "Personalization",
     "Population",

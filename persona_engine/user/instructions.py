@@ -206,7 +206,7 @@ class StandingInstructions(ScopedToUser):
         except WeightsError as error:
             logger.warning("instructions are compared by their words alone: %s", error)
             return reconcile(new, active)
-        return reconcile(new, active, embed=tools.embed, fingerprint=tools.fingerprint)
+        return reconcile(new, active, tools=tools)
 
     def _in_state(self, instruction_id: str, status: InstructionStatus, verb: str) -> Instruction:
         found = self._rows.instruction(instruction_id)

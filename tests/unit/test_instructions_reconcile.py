@@ -11,6 +11,7 @@ import pytest
 
 from persona_engine.instructions import reconcile
 from persona_engine.instructions.relations.scorer import Relations
+from persona_engine.interfaces import LanguageTools
 from persona_engine.types import Instruction
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -22,7 +23,7 @@ def decide(text, old=OLD, cosine=None, **fields):
     if cosine is None:
         return reconcile(new, [old])
     vectors = np.array([[1.0, 0.0], [cosine, np.sqrt(1 - cosine**2)]])
-    return reconcile(new, [old], embed=lambda texts: vectors)
+    return reconcile(new, [old], tools=LanguageTools(lambda texts: vectors, "any"))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_nearest_of_several_is_named():
     others = [replace(OLD, id=str(i), text="Please answer in British English") for i in range(2)]
     vectors = np.array([[1.0, 0.0], [0.95, 0.0], [0.98, 0.0]])
     new = Instruction("new", OLD.text, NOW)
-    decision = reconcile(new, others, embed=lambda texts: vectors)
+    decision = reconcile(new, others, tools=LanguageTools(lambda texts: vectors, "any"))
     assert decision.existing == others[1]
     assert decision.similarity == pytest.approx(0.98)
     assert reconcile(new, []).action == "add"
@@ -83,7 +84,7 @@ def judge(monkeypatch):
         same, update = np.array(found, np.float32).T
         cosine = np.full(len(found), 0.7, np.float32)
 
-        def relate(new, existing, *, embed, fingerprint):
+        def relate(new, existing, *, tools):
             return Relations(
                 same[: len(existing)], update[: len(existing)], cosine[: len(existing)]
             )
@@ -91,7 +92,7 @@ def judge(monkeypatch):
         monkeypatch.setattr(
             import_module("persona_engine.instructions.reconcile"), "relate", relate
         )
-        return reconcile(new, existing, embed=lambda texts: np.eye(len(texts)), fingerprint="x")
+        return reconcile(new, existing, tools=LanguageTools(lambda texts: np.eye(len(texts)), "x"))
 
     return decide
 

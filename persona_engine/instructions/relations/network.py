@@ -79,7 +79,7 @@ class RelationNetwork:
 
 @lru_cache(maxsize=4)
 def load_network(path: Path = FILE) -> RelationNetwork:
-    """Read what ``python -m persona_engine.instructions.relations.train`` wrote.
+    """Read what ``python -m persona_engine.instructions.relations.train topics`` wrote.
 
     Raises:
         ArtefactError: The file is missing or damaged.
@@ -95,8 +95,17 @@ def load_network(path: Path = FILE) -> RelationNetwork:
         raise ArtefactError(
             f"the relation scorer in {path} cannot be read: {error}",
             remedy="install the package again, or run "
-            "`python -m persona_engine.instructions.relations.train`",
+            "`python -m persona_engine.instructions.relations.train topics`",
         ) from error
+
+
+def save_network(network: RelationNetwork, path: Path) -> None:
+    """Write tensors as float16, with the encoder's and the features' names."""
+    from safetensors.numpy import save_file
+
+    tensors = {name: value.astype(np.float16) for name, value in network.tensors.items()}
+    described = {"fingerprint": network.fingerprint, "features": " ".join(PAIR_FEATURES)}
+    save_file(tensors, path, metadata=described)
 
 
 def _cosine(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> FloatArray:

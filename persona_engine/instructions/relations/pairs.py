@@ -1,17 +1,13 @@
-"""Pairs to learn from: drawn within groups, across them, near ones, and with conditions."""
+"""Pairs to learn from: drawn within groups, across them, and with conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from persona_engine.instructions.relations.bank import DATA, Label, Statement, relation
-from persona_engine.instructions.relations.text import read
-from persona_engine.types import FloatArray
+from persona_engine.instructions.relations.bank import Label, Statement, relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +137,7 @@ def _within(members: Sequence[Statement], rng: np.random.Generator, rounds: int)
         wanted = min(len(found), max(wanted, len(members) // 2))
         for i in rng.permutation(len(found))[:wanted]:
             before, after = found[i]
-            pairs.append(_dress(before, after, relation(before, after), rng))
+            pairs.append(dress(before, after, relation(before, after), rng))
     return pairs
 
 
@@ -154,11 +150,12 @@ def _across(statements: Sequence[Statement], rng: np.random.Generator, rounds: i
             statements[int(rng.integers(len(statements)))],
         )
         if before.group != after.group:
-            pairs.append(_dress(before, after, 2, rng))
+            pairs.append(dress(before, after, 2, rng))
     return pairs
 
 
-def _dress(before: Statement, after: Statement, label: Label, rng: np.random.Generator) -> Pair:
+def dress(before: Statement, after: Statement, label: Label, rng: np.random.Generator) -> Pair:
+    """Return a pair with openings, changes and conditions as people put them."""
     first, second = _open(before.text, rng, 0.15), _open(after.text, rng, 0.3)
     if label == 1 and rng.random() < 0.25:
         second = _put(_CHANGES[rng.integers(len(_CHANGES))], after.text)
@@ -214,61 +211,3 @@ def _lower(text: str) -> str:
     return (
         text if text.startswith(("I ", "I'", "SI ", "US ", "UK ")) else text[:1].lower() + text[1:]
     )
-
-
-def draw_near_pairs(
-    statements: Sequence[Statement],
-    embed: Callable[[Sequence[str]], FloatArray],
-    rng: np.random.Generator,
-    *,
-    count: int = 9000,
-    nearest: int = 60,
-    folder: Path = DATA,
-) -> list[Pair]:
-    """Return unrelated pairs whose topics are near: the hard ones.
-
-    Groups that may say or deny the same things (``families.txt``) are not paired, nor are topics so
-    near that they may be one.
-
-    Args:
-        statements: Of `read_statements`.
-        embed: Sentence embeddings of texts.
-        rng: Decides which are paired.
-        count: How many statements get a partner.
-        nearest: Among how many of the nearest it is drawn.
-        folder: Where the families are.
-    """
-    unique = list({(each.group, read(each.text).topic): each for each in statements}.values())
-    vectors = embed([read(each.text).topic for each in unique])
-    names, index = np.unique([each.group for each in unique], return_inverse=True)
-    apart = ~_may_overlap(names.tolist(), folder)
-    rows = np.char.startswith(names, "row/")
-    pairs = []
-    for i in rng.permutation(len(unique))[:count]:
-        cosine = vectors @ vectors[i]
-        limit = np.where(rows[index] | rows[index[i]], 0.55, 0.8)
-        cosine[~apart[index[i]][index] | (cosine > limit)] = -1.0
-        j = np.argsort(-cosine, kind="stable")[:nearest][rng.integers(nearest)]
-        before, after = sorted((unique[i], unique[j]), key=lambda each: each.later)
-        if not before.later:
-            pairs.append(_dress(before, after, 2, rng))
-    return pairs
-
-
-def _may_overlap(names: Sequence[str], folder: Path) -> NDArray[np.bool_]:
-    """Return ``(G, G)``: whether statements of two groups may say or deny the same thing."""
-    lines = (folder / "families.txt").read_text(encoding="utf-8").splitlines()
-    overlap = np.eye(len(names), dtype=bool)
-    position = {name: i for i, name in enumerate(names)}
-    for line in lines:
-        family = [position[each] for each in line.split() if each in position]
-        overlap[np.ix_(family, family)] = True
-    formats = np.array([name.split("/")[0] in _FORMAT_DOMAINS for name in names])
-    everywhere = position.get("style/format-use")
-    if everywhere is not None:
-        overlap[everywhere] |= formats
-        overlap[:, everywhere] |= formats
-    return overlap
-
-
-_FORMAT_DOMAINS = ("style", "code", "thing", "math", "units", "music", "mail", "write")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from persona_engine.instructions.relations.features import pair_features
-from persona_engine.instructions.relations.network import FILE, load_network
-from persona_engine.instructions.relations.text import FLAGS, Reading, read, words_of
-from persona_engine.interfaces import Embed
+from persona_engine.instructions.relations.joint import load_joint
+from persona_engine.instructions.relations.network import load_network
+from persona_engine.instructions.relations.patterns import LEADING
+from persona_engine.instructions.relations.text import FLAGS, Reading, fold, read, words_of
+from persona_engine.interfaces import Embed, LanguageTools
 from persona_engine.types import FloatArray, Instruction
 
-CANDIDATES = 16
+CANDIDATES = 8
+JOINT_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,45 +35,57 @@ class Relations:
 
 
 def relate(
-    new: Instruction,
-    existing: Sequence[Instruction],
-    *,
-    embed: Embed,
-    fingerprint: str | None,
-    path: Path = FILE,
+    new: Instruction, existing: Sequence[Instruction], *, tools: LanguageTools
 ) -> Relations | None:
     """Return how a new instruction is related to each old one; None for another encoder.
 
-    The nearest by sentence embeddings and by words are scored by `RelationNetwork`; the others are
-    unrelated. What is scored is the topic: the words without denial, asking and change.
+    The nearest by sentence embeddings and by words are judged twice, by `RelationNetwork` and,
+    where the encoder reads pairs, by `JointNetwork`; the others are unrelated.
+
+        p ∝ p_topics^(1 − w) p_joint^w
 
     Args:
         new: What was just said.
         existing: What it is compared with, at least one.
-        embed: The engine's sentence encoder.
-        fingerprint: Of that encoder.
-        path: The trained network.
+        tools: The engine's sentence encoder.
 
     Raises:
-        ArtefactError: The network's file is missing or damaged.
+        ArtefactError: A network's file is missing or damaged.
     """
-    network = load_network(path)
-    if fingerprint != network.fingerprint:
+    network = load_network()
+    if tools.fingerprint != network.fingerprint:
         return None
-    vectors = embed([new.text, *(each.text for each in existing)])
+    vectors = tools.embed([new.text, *(each.text for each in existing)])
     cosine: FloatArray = vectors[1:] @ vectors[0]  # (I,)
     fresh = read(new.text, new.scope)
     readings = [read(each.text, each.scope) for each in existing]
     chosen = _candidates(cosine, readings, fresh)
     near = [readings[i] for i in chosen]
-    topics, conditions = _embed_parts(near, fresh, embed)
-    p = network.probabilities(pair_features(near, fresh), topics[1:], topics[0], conditions)
+    features = pair_features(near, fresh)
+    topics, conditions = _embed_parts(near, fresh, tools.embed)
+    p = network.probabilities(features, topics[1:], topics[0], conditions)
+    judge = load_joint()
+    if tools.read_pairs is not None and tools.fingerprint == judge.fingerprint:
+        old_texts = [_with_scope(existing[i]) for i in chosen]
+        states = tools.read_pairs(
+            old_texts, [_with_scope(new)] * len(chosen), adapter=judge.adapter
+        )
+        p = p ** (1 - JOINT_SHARE) * judge.probabilities(features, states) ** JOINT_SHARE
+        p /= p.sum(axis=1, keepdims=True)
     same, update = np.zeros((2, len(existing)), np.float32)
     same[chosen], update[chosen] = p[:, 0], p[:, 1]
     for i in chosen:
         if _renames(readings[i], fresh):
             same[i], update[i] = 0.0, 1.0
     return Relations(same, update, cosine)
+
+
+def _with_scope(instruction: Instruction) -> str:
+    """Return the words to read, after the condition that stands beside them."""
+    scope, text = instruction.scope.strip(), instruction.text
+    if not scope:
+        return text
+    return f"{scope}, {text}" if LEADING.match(f"{fold(scope)}, {text}") else f"For {scope}, {text}"
 
 
 def _renames(old: Reading, new: Reading) -> bool:

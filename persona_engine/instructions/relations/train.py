@@ -1,8 +1,9 @@
-"""Trains the relation scorer: ``python -m persona_engine.instructions.relations.train``.
+"""Trains the relation scorer: ``python -m persona_engine.instructions.relations.train topics``.
 
-Needs the weights of the sentence encoder. The statements are in ``data/``; nothing of the tests or
-of anybody else's data is read. A fifth of the groups is held out first, to print an honest figure;
-the network that is saved learns from all of them.
+``topics`` trains the networks that see each topic by itself (minutes), ``joint`` the one that reads
+both texts together (about 20 minutes on two cores). Both need the weights of the sentence encoder.
+The statements are in ``data/``; nothing of the tests or of anybody else's data is read. Some groups
+are held out to print an honest figure.
 """
 
 from __future__ import annotations
@@ -10,24 +11,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from persona_engine.encoders import sentence_encoder
+from persona_engine.encoders.sentence import SentenceEncoder
+from persona_engine.generation.model import LocalModel
+from persona_engine.instructions.relations import joint, network
 from persona_engine.instructions.relations.bank import LABELS, read_statements
-from persona_engine.instructions.relations.features import PAIR_FEATURES, pair_features
-from persona_engine.instructions.relations.network import FILE, TENSORS, RelationNetwork
-from persona_engine.instructions.relations.pairs import Pair, draw_near_pairs, draw_pairs
+from persona_engine.instructions.relations.features import pair_features
+from persona_engine.instructions.relations.near import draw_framed_pairs, draw_near_pairs
+from persona_engine.instructions.relations.pairs import Pair, draw_pairs
 from persona_engine.instructions.relations.text import read
 from persona_engine.interfaces import Encoder
 from persona_engine.types import FloatArray
 from persona_engine.weights import resolve
 
-WIDTH, HIDDEN, DROPOUT = 96, 96, 0.4
-EPOCHS, BATCH, RATE, DECAY, SMOOTHING = 10, 256, 3e-3, 1e-3, 0.05
-UNRELATED_WEIGHT = 1.5  # a wish that is lost costs more than one that is kept twice
-MEMBERS = 3
+COUNT = 32_000  # pairs that the joint network learns from
+MEMBERS = 3  # networks over topics
 
 
 class Embeddings:
@@ -59,116 +59,95 @@ class Embeddings:
         return np.stack([self._known[each] for each in texts])
 
 
-def arrays(pairs: Sequence[Pair], embed: Embeddings) -> dict[str, Any]:
-    """Return features ``(n, F)``, embeddings ``(n, E)``, cosines of conditions, labels ``(n,)``."""
-    old = [read(each.before) for each in pairs]
-    new = [read(each.after) for each in pairs]
-    rows = [pair_features([a], b)[0] for a, b in zip(old, new, strict=True)]
-    when_old = embed([each.condition or each.topic for each in old])
-    when_new = embed([each.condition or each.topic for each in new])
-    return {
-        "features": np.stack(rows),
-        "old": embed([each.topic for each in old]),
-        "new": embed([each.topic for each in new]),
-        "conditions": (when_old * when_new).sum(axis=1),
-        "labels": np.array([each.label for each in pairs]),
-    }
+def hold_out(
+    pairs: Sequence[Pair], rng: np.random.Generator, *, share: int = 10
+) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs of all groups but one in ``share``, and those of the others."""
+    groups = sorted({each.group for each in pairs})
+    held = set(rng.permutation(groups)[: len(groups) // share].tolist())
+    kept = [each for each in pairs if each.group not in held]
+    return kept, [each for each in pairs if each.group in held]
 
 
-def fit(data: dict[str, Any], *, seed: int) -> dict[str, FloatArray]:
-    """Return one member's tensors, trained with AdamW and a one-cycle rate."""
-    import torch
-    from torch.nn.functional import cosine_similarity, cross_entropy, dropout
+def train_topics(
+    pairs: Sequence[Pair], embed: Embeddings, encoder: SentenceEncoder, seed: int
+) -> network.RelationNetwork:
+    """Measure one network on a fifth of the groups; return an ensemble that learned from all."""
+    from persona_engine.instructions.relations.fit_topics import arrays, ensemble
 
-    torch.manual_seed(seed)
-    t = {name: torch.as_tensor(value) for name, value in data.items()}
-    t["features"] = t["features"].float()
-    inputs = t["features"].shape[1] + 4 + 2 * WIDTH
-    project = torch.nn.Linear(t["old"].shape[1], WIDTH, bias=False)
-    torch.nn.init.normal_(project.weight, std=2 / t["old"].shape[1] ** 0.5)
-    hide, out = torch.nn.Linear(inputs, HIDDEN), torch.nn.Linear(HIDDEN, len(LABELS))
-    weights = [each for part in (project, hide, out) for each in part.parameters()]
-    count = len(t["labels"])
-    optimizer = torch.optim.AdamW(weights, lr=RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, RATE, total_steps=EPOCHS * -(-count // BATCH) + 1
-    )
-    importance = torch.tensor([1.0, 1.0, UNRELATED_WEIGHT])
-    both, flip = PAIR_FEATURES.index("condition_both"), PAIR_FEATURES.index("flip")
-    for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(count), BATCH):
-            f, old, new = t["features"][rows], t["old"][rows], t["new"][rows]
-            a, b = project(old), project(new)  # (B, K)
-            cosine = (old * new).sum(1)
-            extra = [cosine, cosine_similarity(a, b), t["conditions"][rows] * f[:, both]]
-            extra.append(f[:, flip] * cosine)
-            joined = [f, 2 * torch.stack(extra, 1), dropout(a * b, DROPOUT)]
-            joined.append(dropout((a - b).abs(), DROPOUT))
-            hidden = dropout(torch.relu(hide(torch.cat(joined, 1))), DROPOUT)
-            loss = cross_entropy(
-                out(hidden), t["labels"][rows], weight=importance, label_smoothing=SMOOTHING
-            )
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            schedule.step()
-    found = (project.weight, hide.weight, hide.bias, out.weight, out.bias)
-    return {n: each.detach().numpy() for n, each in zip(TENSORS, found, strict=True)}
-
-
-def ensemble(data: dict[str, Any], *, seed: int, members: int, fingerprint: str) -> RelationNetwork:
-    """Return several members that differ by their seeds."""
-    fitted = [fit(data, seed=seed + i) for i in range(members)]
-    return RelationNetwork(fingerprint, {n: np.stack([m[n] for m in fitted]) for n in TENSORS})
-
-
-def recalls(network: RelationNetwork, data: dict[str, Any]) -> dict[str, float]:
-    """Return the share of each kind of pair that is told right."""
-    told = []
-    for row in range(len(data["labels"])):
-        one = slice(row, row + 1)
-        p = network.probabilities(
-            data["features"][one], data["old"][one], data["new"][row], data["conditions"][one]
+    kept, held = hold_out(pairs, np.random.default_rng(seed), share=5)
+    data = arrays(kept, embed)
+    judge = ensemble(data, seed=seed, members=1, fingerprint=encoder.fingerprint)
+    out = arrays(held, embed)
+    told = [
+        judge.probabilities(
+            out["features"][i : i + 1], out["old"][i : i + 1], out["new"][i], out["conditions"][i]
         )
-        told.append(int(p.argmax()))
-    right = np.array(told) == data["labels"]
-    return {name: float(right[data["labels"] == i].mean()) for i, name in enumerate(LABELS)}
+        for i in range(len(held))
+    ]
+    _report(held, np.concatenate(told))
+    data = arrays(pairs, embed)
+    return ensemble(data, seed=seed, members=MEMBERS, fingerprint=encoder.fingerprint)
 
 
-def save(network: RelationNetwork, path: Path) -> None:
-    """Write tensors as float16, with the encoder's and the features' names."""
-    from safetensors.numpy import save_file
+def train_joint(
+    pairs: Sequence[Pair],
+    model: LocalModel,
+    encoder: SentenceEncoder,
+    *,
+    rng: np.random.Generator,
+    seed: int,
+) -> joint.JointNetwork:
+    """Return a network that learned from nine tenths of the groups, measured on the others."""
+    from persona_engine.instructions.relations.fit_joint import fit
 
-    tensors = {name: value.astype(np.float16) for name, value in network.tensors.items()}
-    described = {"fingerprint": network.fingerprint, "features": " ".join(PAIR_FEATURES)}
-    save_file(tensors, path, metadata=described)
+    kept, held = hold_out(pairs, rng)
+
+    def tell(step: int, loss: float) -> None:
+        print(f"step {step}: loss {loss:.3f}", flush=True)  # noqa: T201
+
+    scorer = fit(model.load(), kept, count=COUNT, seed=seed, tell=tell)
+    judge = joint.JointNetwork(encoder.fingerprint, *scorer.arrays())
+    some = [held[i] for i in rng.permutation(len(held))[:1500]]
+    states = encoder.read_pairs(
+        [each.before for each in some], [each.after for each in some], adapter=judge.adapter
+    )
+    rows = [pair_features([read(each.before)], read(each.after))[0] for each in some]
+    _report(some, judge.probabilities(np.stack(rows), states))
+    return judge
+
+
+def _report(pairs: Sequence[Pair], probabilities: FloatArray) -> None:
+    labels = np.array([each.label for each in pairs])
+    right = probabilities.argmax(axis=1) == labels
+    shares = {name: round(float(right[labels == i].mean()), 3) for i, name in enumerate(LABELS)}
+    print("held out:", shares)  # noqa: T201
 
 
 def main() -> None:
-    """Draw pairs, measure on groups held out, train on all, save."""
+    """Draw pairs, train, measure on the groups held out, save."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("topics", "joint"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="keeps embeddings for a second run")
     parser.add_argument("--weights", default="all-minilm-l6-v2", help="of the sentence encoder")
-    parser.add_argument("--out", type=Path, default=FILE)
-    parser.add_argument("--no-holdout", action="store_true", help="skip the figure, only train")
+    parser.add_argument("--out", type=Path, help="the shipped file unless given")
     chosen = parser.parse_args()
-    encoder = sentence_encoder(weights=resolve(chosen.weights))
+    model = LocalModel(resolve(chosen.weights), dtype="float32", kind="bidirectional")
+    encoder = SentenceEncoder(model)
     embed = Embeddings(encoder, chosen.cache)
     rng = np.random.default_rng(chosen.seed)
     statements = read_statements()
-    pairs = draw_pairs(statements, rng) + draw_near_pairs(statements, embed, rng)
-    data = arrays(pairs, embed)
+    pairs = draw_pairs(statements, rng)
+    pairs += draw_near_pairs(statements, embed, rng) + draw_framed_pairs(statements, embed, rng)
     print(f"{len(pairs)} pairs of {len({each.group for each in pairs})} groups")  # noqa: T201
-    if not chosen.no_holdout:
-        groups = sorted({each.group for each in pairs})
-        held = set(rng.permutation(groups)[: len(groups) // 5].tolist())
-        out = np.array([each.group in held for each in pairs])
-        kept = {name: value[~out] for name, value in data.items()}
-        judge = ensemble(kept, seed=chosen.seed, members=1, fingerprint=encoder.fingerprint)
-        print("held out:", recalls(judge, {n: v[out] for n, v in data.items()}))  # noqa: T201
-    final = ensemble(data, seed=chosen.seed, members=MEMBERS, fingerprint=encoder.fingerprint)
-    save(final, chosen.out)
+    if chosen.part == "joint":
+        found = train_joint(pairs, model, encoder, rng=rng, seed=chosen.seed)
+        joint.save_joint(found, chosen.out or joint.FILE)
+        return
+    network.save_network(
+        train_topics(pairs, embed, encoder, chosen.seed), chosen.out or network.FILE
+    )
 
 
 if __name__ == "__main__":
