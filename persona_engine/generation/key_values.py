@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from persona_engine.generation.adapters import LoraAdapter
 from persona_engine.generation.attention import Part, attend, attend_own, attend_prompt, joined
 
 _GROWTH = 64  # tokens of room that are added at a time
@@ -23,11 +24,13 @@ class ReadPrompt:
 
     Args:
         tokens: Its tokens.
+        adapter: What the network was changed by; None for nothing.
         layers: Keys ``(1, G, T, D)`` and values ``(1, G, T, Dv)`` of each layer.
         logits: What follows it, ``(V,)``.
     """
 
     tokens: tuple[int, ...]
+    adapter: LoraAdapter | None
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
     logits: torch.Tensor
 

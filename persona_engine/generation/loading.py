@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from persona_engine.errors import ConfigError, WeightsError
+from persona_engine.generation.adapters import Adapters
 from persona_engine.generation.attention import use_branch_attention
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.model import Dtype, ModelKind
-from persona_engine.generation.projections import use_steady_projections
+from persona_engine.generation.projections import use_projections
 from persona_engine.generation.prompts import PromptReader
 from persona_engine.generation.sharing import can_share_prompts
 
@@ -57,6 +58,18 @@ class LoadedModel:
     def shares_prompts(self) -> bool:
         """Whether many rows can attend to one copy of their prompt."""
         return can_share_prompts(self)
+
+    @cached_property
+    def adapters(self) -> Adapters:
+        """The adapters that are in memory."""
+        return Adapters(self)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        network: Any = self.network
+        found: torch.dtype = network.dtype
+        return found
 
     @cached_property
     def prompt_reader(self) -> PromptReader:
@@ -114,8 +127,7 @@ def load_model(
     network.eval().requires_grad_(False).to(place)
     if kind == "causal":
         use_branch_attention(network)
-        if place.type == "cpu":
-            use_steady_projections(network)
+        use_projections(network, on_cpu=place.type == "cpu")
     return LoadedModel(network, tokenizer, place, layer_count=layer_count)
 
 

@@ -15,7 +15,10 @@ from persona_engine.generation.model import LocalModel
 from persona_engine.types import Prompt, Reading
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from persona_engine.generation.branches import DecodingSetup
+    from persona_engine.generation.rows import Asked
     from persona_engine.interfaces import Branches, Encoder
     from persona_engine.types import Conversation, FloatArray
 
@@ -82,6 +85,7 @@ class LocalGenerator:
 
         Raises:
             InvalidInputError: There is no prompt, or a message is malformed.
+            NotFoundError: A reading's adapter is not loaded.
             WeightsError: The model cannot be loaded.
         """
         from persona_engine.generation.branches import CachedBranches
@@ -89,12 +93,9 @@ class LocalGenerator:
 
         if not prompts:
             raise InvalidInputError("there is no prompt, expected at least one")
-        places: dict[tuple[int, ...], int] = {}
+        places: dict[Asked, int] = {}
         of_reading = [
-            [
-                places.setdefault(self._prompt_ids(reading.conversation), len(places))
-                for reading in prompt.readings
-            ]
+            [places.setdefault(self._asked(each), len(places)) for each in prompt.readings]
             for prompt in prompts
         ]
         return CachedBranches(self._setup, Seats(list(places), of_reading, prompts), seed=seed)
@@ -138,6 +139,30 @@ class LocalGenerator:
             )
         return found
 
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Take a LoRA adapter into memory, for `Reading.adapter`; replies that grow keep theirs.
+
+        Args:
+            name: What readings call it; another of that name is replaced.
+            folder: PEFT's layout, safetensors only.
+
+        Raises:
+            WeightsError: The folder has no LoRA adapter of this network.
+        """
+        loaded = self._model.load()
+        loaded.adapters.load(name, folder)
+        loaded.prompt_reader.forget()
+
+    def unload_adapter(self, name: str) -> None:
+        """Give an adapter's memory back.
+
+        Raises:
+            NotFoundError: It is not loaded.
+        """
+        loaded = self._model.load()
+        loaded.adapters.unload(name)
+        loaded.prompt_reader.forget()
+
     def forget_prompts(self) -> None:
         """Forget every prompt that was read; see `persona_engine.generation.prompts`."""
         loaded = self._model.loaded
@@ -148,9 +173,16 @@ class LocalGenerator:
         """Return the length of a text in tokens."""
         return self._format.count(text)
 
-    def _prompt_ids(self, conversation: Conversation) -> tuple[int, ...]:
+    def _asked(self, reading: Reading) -> Asked:
+        from persona_engine.generation.rows import Asked
+
         reply_room = min(1024, self._model.context // 4)
-        return tuple(self._format.prompt_ids(conversation, room=self._model.context - reply_room))
+        tokens = self._format.prompt_ids(
+            reading.conversation, room=self._model.context - reply_room
+        )
+        adapters = self._model.load().adapters
+        adapter = None if reading.adapter is None else adapters.find(reading.adapter)
+        return Asked(tuple(tokens), adapter)
 
     @cached_property
     def _format(self) -> ChatFormat:

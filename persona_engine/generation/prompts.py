@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.cache_utils import Cache
 
+from persona_engine.generation.adapters import LoraAdapter, adapted
 from persona_engine.generation.attention import Part, attend, joined, reading
 from persona_engine.generation.key_values import GrowingLayer, ReadPrompt
 
@@ -42,17 +43,19 @@ class PromptReader:
         self._remembered: list[ReadPrompt] = []  # latest last
         self._lock = threading.Lock()
 
-    def read(self, tokens: Sequence[int]) -> ReadPrompt:
+    def read(self, tokens: Sequence[int], *, adapter: LoraAdapter | None = None) -> ReadPrompt:
         """Return a prompt that the network has read.
 
         Args:
             tokens: At least one.
+            adapter: What the network is changed by; None for nothing.
         """
-        begun, shared = self._beginning(tokens)
+        mix = self._model.adapters.mix([adapter])
+        begun, shared = self._beginning(tokens, adapter)
         cache = _PromptCache(begun, shared, layers=self._model.layer_count, block=self._block)
         new = torch.tensor([list(tokens[shared:])], device=self._model.device)
         network: Any = self._model.network
-        with reading(cache):
+        with reading(cache), adapted(mix):
             output = network(
                 new,
                 position_ids=torch.arange(shared, len(tokens), device=new.device)[None],
@@ -61,7 +64,7 @@ class PromptReader:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        read = ReadPrompt(tuple(tokens), cache.states(), output.logits[0, -1])
+        read = ReadPrompt(tuple(tokens), adapter, cache.states(), output.logits[0, -1])
         self._remember(read)
         return read
 
@@ -70,10 +73,15 @@ class PromptReader:
         with self._lock:
             self._remembered.clear()
 
-    def _beginning(self, tokens: Sequence[int]) -> tuple[ReadPrompt | None, int]:
+    def _beginning(
+        self, tokens: Sequence[int], adapter: LoraAdapter | None
+    ) -> tuple[ReadPrompt | None, int]:
         """Return the prompt that shares the longest beginning, and how much of it to take over."""
         with self._lock:
-            shares = [_shared(each.tokens, tokens) for each in self._remembered]
+            shares = [
+                _shared(each.tokens, tokens) if each.adapter is adapter else 0
+                for each in self._remembered
+            ]
             longest = max(shares, default=0)
             # The last token is always read: what follows it is asked for.
             whole = min(longest, len(tokens) - 1) // self._block * self._block
@@ -81,7 +89,11 @@ class PromptReader:
 
     def _remember(self, read: ReadPrompt) -> None:
         with self._lock:
-            self._remembered = [each for each in self._remembered if each.tokens != read.tokens]
+            self._remembered = [
+                each
+                for each in self._remembered
+                if (each.tokens, each.adapter) != (read.tokens, read.adapter)
+            ]
             self._remembered.append(read)
             while sum(each.bytes for each in self._remembered) > self._most_bytes:
                 del self._remembered[0]

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
+from persona_engine.generation.adapters import LoraAdapter, Mix, adapted
 from persona_engine.generation.attention import reading
 from persona_engine.generation.key_values import BranchCache, ReadPrompt
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.loading import LoadedModel
 
 Tokens = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt that is to be read.
+
+    Args:
+        tokens: Its tokens.
+        adapter: What the network is changed by; None for nothing.
+    """
+
+    tokens: tuple[int, ...]
+    adapter: LoraAdapter | None = None
 
 
 class Rows(Protocol):
@@ -44,23 +59,25 @@ class Rows(Protocol):
 
 
 def open_rows(
-    model: LoadedModel, tap: LayerTap, prompts: Tokens, of_row: Sequence[int]
+    model: LoadedModel, tap: LayerTap, prompts: Sequence[Asked], of_row: Sequence[int]
 ) -> tuple[Rows, torch.Tensor]:
     """Read prompts, each once; return rows that continue them, and the logits ``(R, V)``.
 
     Args:
         model: The network.
         tap: Reads the layer whose hidden states are wanted.
-        prompts: Tokens of different prompts.
+        prompts: Different prompts.
         of_row: The prompt of each row.
     """
     if model.shares_prompts:
-        known = [model.prompt_reader.read(prompt) for prompt in prompts]
+        known = [model.prompt_reader.read(each.tokens, adapter=each.adapter) for each in prompts]
         logits = torch.stack([each.logits for each in known])
         return SharedPromptRows(model, tap, known, of_row), logits[list(of_row)]
-    read = [_read(model, prompt) for prompt in prompts]
+    read = [_read(model, each) for each in prompts]
     logits = torch.stack([each for _, each in read])
-    return _PlainRows(model, tap, [cache for cache, _ in read], of_row), logits[list(of_row)]
+    caches = [cache for cache, _ in read]
+    names = [each.adapter for each in prompts]
+    return _PlainRows(model, tap, caches, names, of_row=of_row), logits[list(of_row)]
 
 
 class SharedPromptRows:
@@ -79,6 +96,7 @@ class SharedPromptRows:
         self._model = model
         self._tap = tap
         self._cache = BranchCache(prompts, list(of_row))
+        self._mixes: dict[tuple[int, ...], Mix | None] = {}
         # Attention knows by itself what each token may see; a ready mask saves making one.
         self._mask = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=model.device)
 
@@ -88,7 +106,7 @@ class SharedPromptRows:
         new = len(tokens[0])
         starts = [len(cache.prompts[prompt].tokens) + cache.length for prompt in cache.of_row]
         positions = torch.tensor(starts, device=device)[:, None].expand(-1, new)
-        with reading(cache):
+        with reading(cache), adapted(self._mix()):
             output, hidden = self._tap.run(
                 self._model.network,
                 input_ids=torch.tensor(tokens, device=device),
@@ -117,6 +135,14 @@ class SharedPromptRows:
         """Return to a saved state."""
         self._cache.restore(saved)
 
+    def _mix(self) -> Mix | None:
+        """Return what the present rows' adapters add."""
+        of_row = tuple(self._cache.of_row)
+        if of_row not in self._mixes:
+            names = [self._cache.prompts[prompt].adapter for prompt in of_row]
+            self._mixes[of_row] = self._model.adapters.mix(names)
+        return self._mixes[of_row]
+
 
 class _PlainRows:
     """Rows on the cache that transformers makes for an architecture, one for each prompt.
@@ -125,9 +151,16 @@ class _PlainRows:
     """
 
     def __init__(
-        self, model: LoadedModel, tap: LayerTap, caches: list[Any], of_row: Sequence[int]
+        self,
+        model: LoadedModel,
+        tap: LayerTap,
+        caches: list[Any],
+        adapters: Sequence[LoraAdapter | None],
+        *,
+        of_row: Sequence[int],
     ) -> None:
         self._model = model
+        self._mixes = [model.adapters.mix([each]) for each in adapters]
         self._tap = tap
         self._of_row = list(of_row)
         self._caches = caches
@@ -144,7 +177,8 @@ class _PlainRows:
             members = self._members(prompt)
             if members:
                 chosen = [tokens[row] for row in members]
-                logits, hidden = self._run(cache, chosen)
+                with adapted(self._mixes[prompt]):
+                    logits, hidden = self._run(cache, chosen)
                 found.update(zip(members, zip(logits, hidden, strict=True), strict=True))
         self._side_by_side = [] if new == 1 else caches
         ordered = [found[row] for row in range(len(self._of_row))]
@@ -196,12 +230,13 @@ class _PlainRows:
         return output.logits.view(count, new, -1), hidden.view(count, new, -1)
 
 
-def _read(model: LoadedModel, prompt: Sequence[int]) -> tuple[Any, torch.Tensor]:
+def _read(model: LoadedModel, prompt: Asked) -> tuple[Any, torch.Tensor]:
     """Read a prompt; return its cache, and the logits ``(V,)`` of what follows."""
     from transformers import DynamicCache
 
     network: Any = model.network
     cache: Any = DynamicCache(config=network.config)
-    tokens = torch.tensor([list(prompt)], device=model.device)
-    output = network(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    tokens = torch.tensor([prompt.tokens], device=model.device)
+    with adapted(model.adapters.mix([prompt.adapter])):
+        output = network(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return cache, output.logits[0, -1]

@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 
+from persona_engine.generation.rows import Asked
 from persona_engine.types import Prompt
 
 # Stands for a log-probability of minus infinity where it is multiplied by a weight.
@@ -18,14 +19,14 @@ class Seats:
     """The rows of a batch: one for each reading of each branch that grows.
 
     Args:
-        prompts: Tokens of different prompts.
+        prompts: Different prompts.
         of_reading: For each branch, the prompt of each of its readings.
         mixes: For each branch, its prompt as it was asked for: weights and plausibility.
     """
 
     def __init__(
         self,
-        prompts: Sequence[Sequence[int]],
+        prompts: Sequence[Asked],
         of_reading: Sequence[Sequence[int]],
         mixes: Sequence[Prompt],
     ) -> None:
@@ -46,7 +47,7 @@ class Seats:
 
     def longest(self, branch: int) -> int:
         """Return the length of the longest prompt that a branch continues, in tokens."""
-        return max(len(self.prompts[prompt]) for prompt in self._of_reading[branch])
+        return max(len(self.prompts[prompt].tokens) for prompt in self._of_reading[branch])
 
     def first_rows(self, branches: Sequence[int]) -> list[int]:
         """Return the row of each branch's first reading."""

@@ -57,6 +57,7 @@ class Reading:
     Args:
         conversation: The messages that it follows.
         weight: Of its log-probabilities of the next token.
+        adapter: Name of a LoRA adapter that the model reads it with; None for the model as it is.
 
     Raises:
         InvalidInputError: The conversation is empty, or the weight is not a finite number.
@@ -64,6 +65,7 @@ class Reading:
 
     conversation: Conversation
     weight: float = 1.0
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         if not self.conversation:

@@ -1,0 +1,156 @@
+"""LoRA adapters: the arithmetic is PEFT's, and rows of one batch may use different ones."""
+
+import json
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from persona_engine.errors import NotFoundError, WeightsError
+from persona_engine.generation.chat_format import ChatFormat
+from persona_engine.generation.local import LocalGenerator
+from persona_engine.generation.model import LocalModel
+from persona_engine.types import Prompt, Reading, Sampling
+
+peft = pytest.importorskip("peft")
+
+ASK = [{"role": "user", "content": "How do I make a good cup of coffee?"}]
+PLAIN = Sampling(temperature=1.0, top_p=0.95, max_tokens=16)
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def trained(base, folder, *, targets, seed, **config):
+    """A PEFT adapter with random matrices, saved; and PEFT's own model with it."""
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    lora = peft.LoraConfig(r=4, lora_alpha=12, target_modules=targets, **config)
+    with warnings.catch_warnings():
+        # PEFT asks transformers for what that will rename.
+        warnings.simplefilter("ignore", FutureWarning)
+        model = peft.get_peft_model(network, lora)
+    generator = torch.Generator().manual_seed(seed)
+    for name, each in model.named_parameters():
+        if "lora_B" in name:
+            each.data = 0.3 * torch.randn(each.shape, generator=generator)
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_llama, tmp_path_factory):
+    root = tmp_path_factory.mktemp("adapters")
+    models = {
+        "warm": trained(tiny_llama, root / "warm", targets=ALL, seed=1),
+        "dry": trained(tiny_llama, root / "dry", targets=["q_proj", "v_proj"], seed=2),
+        "odd": trained(tiny_llama, root / "odd", targets=ALL, seed=3, use_rslora=True),
+    }
+    return root, models
+
+
+@pytest.fixture
+def generator(tiny_llama, adapters):
+    made = LocalGenerator(LocalModel(tiny_llama, dtype="float32"))
+    for name in adapters[1]:
+        made.load_adapter(name, adapters[0] / name)
+    return made
+
+
+def using(name):
+    return Prompt((Reading(ASK, adapter=name),))
+
+
+@torch.inference_mode()
+def by_peft(generator, model, tokens):
+    prompt = ChatFormat(generator._model.load().tokenizer).prompt_ids(ASK, room=120)
+    return model(torch.tensor([prompt + tokens])).logits[0, -1].log_softmax(-1).numpy()
+
+
+def test_rows_of_one_batch_use_different_adapters_as_peft_does(generator, adapters):
+    names = ["warm", None, "dry", "odd", "warm"]
+    branches = generator.prefill_each([using(name) for name in names], seed=0)
+    for _ in range(5):
+        branches.append([9, 11, 13, 15, 17], PLAIN)
+    found = branches.next_log_probs()
+    for row, name in enumerate(names):
+        if name is not None:
+            expected = by_peft(generator, adapters[1][name], [9 + 2 * row] * 5)
+            np.testing.assert_allclose(found[row], expected, atol=2e-3)
+    plain = generator.prefill(ASK, branches=1, seed=0)
+    for _ in range(5):
+        plain.append([11], PLAIN)
+    np.testing.assert_allclose(found[1], plain.next_log_probs()[0], atol=1e-4)
+    branches.fork([2, 0])
+    np.testing.assert_allclose(branches.next_log_probs(), found[[2, 0]], atol=1e-4)
+    branches.step(PLAIN)
+
+
+def test_a_contrast_with_adapters_is_the_sum_of_log_probabilities(generator, adapters):
+    readings = (Reading(ASK, -0.5), Reading(ASK, 1.0, "warm"), Reading(ASK, 0.5, "dry"))
+    branches = generator.prefill_each([Prompt(readings)], seed=0)
+    branches.append([20], PLAIN)
+    plain = generator.prefill(ASK, branches=1, seed=0)
+    plain.append([20], PLAIN)
+    warm, dry = (by_peft(generator, adapters[1][name], [20]) for name in ("warm", "dry"))
+    expected = -0.5 * plain.next_log_probs()[0] + warm + 0.5 * dry
+    expected -= np.logaddexp.reduce(expected)
+    np.testing.assert_allclose(branches.next_log_probs()[0], expected, atol=5e-3)
+    np.testing.assert_allclose(branches.features(), plain.features(), atol=1e-4)
+
+
+def test_an_adapter_replaced_while_replies_grow_changes_none_of_them(generator, adapters):
+    running, twin = (generator.prefill_each([using("warm")] * 2, seed=5) for _ in range(2))
+    running.step(PLAIN)
+    twin.step(PLAIN)
+    while not all(twin.step(PLAIN).finished):
+        pass
+    generator.load_adapter("warm", adapters[0] / "dry")
+    while not all((result := running.step(PLAIN)).finished):
+        pass
+    assert result == twin.step(PLAIN)
+    now = generator.prefill_each([using("warm")], seed=5).next_log_probs()
+    dry = generator.prefill_each([using("dry")], seed=5).next_log_probs()
+    np.testing.assert_allclose(now, dry, atol=1e-5)
+
+
+def test_an_adapter_that_is_not_loaded_is_named(generator):
+    with pytest.raises(NotFoundError, match="'cold' is not loaded"):
+        generator.prefill_each([using("cold")], seed=0)
+    generator.unload_adapter("dry")
+    with pytest.raises(NotFoundError, match="'dry'"):
+        generator.prefill_each([using("dry")], seed=0)
+    with pytest.raises(NotFoundError, match="'dry'"):
+        generator.unload_adapter("dry")
+
+
+def _rewritten(source, target, **changes):
+    shutil.copytree(source, target)
+    path = target / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return target
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"peft_type": "IA3"}, {"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}],
+)
+def test_other_kinds_of_adapters_are_refused(generator, adapters, tmp_path, changes):
+    folder = _rewritten(adapters[0] / "dry", tmp_path / "other", **changes)
+    with pytest.raises(WeightsError, match="expected a plain LoRA adapter"):
+        generator.load_adapter("dry", folder)
+    assert generator.prefill_each([using("dry")], seed=0)
+
+
+def test_damaged_and_foreign_files_are_refused(generator, adapters, tmp_path, tiny_folder):
+    with pytest.raises(WeightsError, match="cannot be read"):
+        generator.load_adapter("new", tmp_path / "nowhere")
+    folder = _rewritten(adapters[0] / "dry", tmp_path / "damaged")
+    (folder / "adapter_model.safetensors").write_bytes(b"\x80\x04 a pickle")
+    with pytest.raises(WeightsError, match="safetensors"):
+        generator.load_adapter("new", folder)
+    other = LocalGenerator(LocalModel(tiny_folder, dtype="float32"))
+    if "gpt_neox" in str(tiny_folder):
+        with pytest.raises(WeightsError, match="no linear layer of this network"):
+            other.load_adapter("new", adapters[0] / "dry")
