@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from persona_engine.errors import NotFoundError, WeightsError
-from persona_engine.generation.projections import Projection, changed_by
+from persona_engine.generation.projections import Matrix, Projection, as_matrix, changed_by
 from persona_engine.jsonlines import decoded
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 # What PEFT's LoRA can also be, and this arithmetic is not.
 _UNKNOWN = ("use_dora", "modules_to_save", "layer_replication", "fan_in_fan_out", "lora_bias")
+
+# Layers that read the same inputs, by the names that architectures give them.
+_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,25 +202,44 @@ class Joined:
     """Several adapters' matrices side by side.
 
     Args:
-        layers: For each layer's path, ``(in, R)``, ``(R, out)``, and the adapter of each column.
+        downs: For each group of layers that read the same inputs, all their A: ``(R, in)``.
+        owners: For each group, the adapter of each column of its product, ``(R,)``.
+        ups: For each layer's path, its group, its part of the group's columns, and s B.
     """
 
-    layers: Mapping[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+    downs: Mapping[str, Matrix]
+    owners: Mapping[str, torch.Tensor]
+    ups: Mapping[str, tuple[str, slice, Matrix]]
 
 
 def _joined(adapters: Sequence[LoraAdapter]) -> Joined:
-    paths = {path for adapter in adapters for path in adapter.layers}
-    layers = {}
-    for path in paths:
-        having = [(n, each.layers[path]) for n, each in enumerate(adapters) if path in each.layers]
-        owners = [torch.full((down.shape[1],), n) for n, (down, _) in having]
-        device = having[0][1][0].device
-        layers[path] = (
-            torch.cat([down for _, (down, _) in having], dim=1),
-            torch.cat([up for _, (_, up) in having], dim=0),
-            torch.cat(owners).to(device),
-        )
-    return Joined(layers)
+    groups: dict[str, list[str]] = {}
+    for path in sorted({path for adapter in adapters for path in adapter.layers}):
+        groups.setdefault(_group(path), []).append(path)
+    downs, owners, ups = {}, {}, {}
+    for group, paths in groups.items():
+        columns: list[torch.Tensor] = []
+        whose: list[int] = []
+        for path in paths:
+            having = [
+                (n, each.layers[path]) for n, each in enumerate(adapters) if path in each.layers
+            ]
+            start = len(whose)
+            for n, (down, _) in having:
+                columns.append(down.t())
+                whose += [n] * down.shape[1]
+            up = torch.cat([up for _, (_, up) in having]).t().contiguous()
+            ups[path] = (group, slice(start, len(whose)), as_matrix(up))
+        downs[group] = as_matrix(torch.cat(columns).contiguous())
+        owners[group] = torch.tensor(whose, device=columns[0].device)
+    return Joined(downs, owners, ups)
+
+
+def _group(path: str) -> str:
+    """Return what layers that read the same inputs have in common, by the names they go by."""
+    parent, _, name = path.rpartition(".")
+    together = next((names for names in _TOGETHER if name in names), (name,))
+    return f"{parent}.{together[0]}"
 
 
 class Mix:
@@ -230,22 +252,23 @@ class Mix:
 
     def __init__(self, joined: Joined, of_row: torch.Tensor) -> None:
         self._joined = joined
-        self._of_row = of_row
-        self._masks: dict[tuple[int, ...], torch.Tensor] = {}
+        self._masks = {
+            group: (owners == of_row[:, None])[:, None]  # (B, 1, R)
+            for group, owners in joined.owners.items()
+        }
+        self._last: tuple[str, torch.Tensor, torch.Tensor] | None = None
 
-    def added(self, path: str, inputs: torch.Tensor) -> torch.Tensor | None:
-        """Return what is added to a layer's output ``(B, k, out)``; None for nothing."""
-        found = self._joined.layers.get(path)
+    def applied(self, path: str, inputs: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Return a layer's output ``(B, k, out)`` with what each row's adapter adds."""
+        found = self._joined.ups.get(path)
         if found is None:
-            return None
-        down, up, owners = found
-        inner = inputs @ down  # (B, k, R)
-        return (inner * self._mask(owners, inner)) @ up
+            return output
+        group, columns, up = found
+        return up.added_to(output, self._inner(group, inputs)[..., columns])
 
-    def _mask(self, owners: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
-        """Return 1 where a column belongs to a row's adapter, ``(B, 1, R)``."""
-        key = (owners.data_ptr(), inner.shape[0])
-        if key not in self._masks:
-            mask = (owners[None] == self._of_row[:, None]).to(inner.dtype)  # (B, R)
-            self._masks[key] = mask[:, None]
-        return self._masks[key]
+    def _inner(self, group: str, inputs: torch.Tensor) -> torch.Tensor:
+        """Return A x of a group's layers ``(B, k, R)``, computed for the first that asks."""
+        if self._last is None or self._last[0] != group or self._last[1] is not inputs:
+            inner = self._joined.downs[group].times(inputs)
+            self._last = (group, inputs, inner * self._masks[group])
+        return self._last[2]

@@ -127,7 +127,7 @@ def load_model(
     network.eval().requires_grad_(False).to(place)
     if kind == "causal":
         use_branch_attention(network)
-        use_projections(network, on_cpu=place.type == "cpu")
+        use_projections(network)
     return LoadedModel(network, tokenizer, place, layer_count=layer_count)
 
 

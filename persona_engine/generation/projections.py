@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -16,13 +16,23 @@ _ROWS = 8
 
 
 class Change(Protocol):
-    """What is added to the outputs of linear layers."""
+    """What adapters make of the outputs of linear layers."""
 
-    def added(self, path: str, inputs: torch.Tensor) -> torch.Tensor | None:
-        """Return what is added to the output of the layer of that path; None for nothing."""
+    def applied(self, path: str, inputs: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Return the output of the layer of that path as it is changed."""
 
 
-def use_projections(network: nn.Module, *, on_cpu: bool) -> None:
+class Matrix(Protocol):
+    """A matrix that rows are multiplied with."""
+
+    def times(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return ``x Wᵀ + b`` of ``(..., in)``."""
+
+    def added_to(self, output: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return ``y + x Wᵀ`` of ``(..., in)``."""
+
+
+def use_projections(network: nn.Module) -> None:
     """Put a `Projection` in the place of every linear layer of a network.
 
     oneDNN lays bfloat16 weights out anew at each call unless they are kept in its own order: of
@@ -31,17 +41,14 @@ def use_projections(network: nn.Module, *, on_cpu: bool) -> None:
     it, a branch's text is the same however many run along. Both concern the CPU only.
 
     The weights are bit for bit those of the model folder, and so are the results of two rows or
-    more. A packed layer has no ``weight`` any more: nothing is held twice.
+    more. What was packed is not held a second time.
     """
-    packs = on_cpu and torch._C._has_mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     for parent_path, parent in list(network.named_modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is not nn.Linear:
                 continue
             path = f"{parent_path}.{name}" if parent_path else name
-            packed = packs and layer.weight.dtype == torch.bfloat16
-            kind = _Packed if packed else _Steady if on_cpu else Projection
-            setattr(parent, name, kind(layer, path))
+            setattr(parent, name, Projection(layer, path))
 
 
 @contextmanager
@@ -66,40 +73,56 @@ class Projection(nn.Module):
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.path = path
-        self.weight, self.bias = layer.weight, layer.bias
+        self._matrix = as_matrix(layer.weight.detach(), layer.bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return ``x Wᵀ + b`` of ``(..., in)``, and what a change adds."""
-        product = self._multiply(inputs)
-        more = None if _present.change is None else _present.change.added(self.path, inputs)
-        return product if more is None else product + more
-
-    def _multiply(self, inputs: torch.Tensor) -> torch.Tensor:
-        return linear(inputs, self.weight, self.bias)
+        """Return ``x Wᵀ + b`` of ``(..., in)``, as adapters change it."""
+        output = self._matrix.times(inputs)
+        change = _present.change
+        return output if change is None else change.applied(self.path, inputs, output)
 
 
-class _Steady(Projection):
-    """A linear layer that multiplies at least two rows."""
+def as_matrix(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Matrix:
+    """Return a matrix ``(out, in)`` as this processor multiplies it fastest."""
+    if weight.device.type != "cpu":
+        return _Dense(weight, bias)
+    packs = torch._C._has_mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    kind = _Packed if packs and weight.dtype == torch.bfloat16 else _Steady
+    return kind(weight, bias)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return ``x Wᵀ + b`` of ``(..., in)``, and what a change adds."""
-        if inputs.numel() > self.in_features:
-            return super().forward(inputs)
-        return super().forward(inputs.expand(2, *inputs.shape[1:]))[:1]
+
+class _Dense:
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._weight, self._bias = weight, bias
+
+    def times(self, rows: torch.Tensor) -> torch.Tensor:
+        return linear(rows, self._weight, self._bias)
+
+    def added_to(self, output: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return output + self.times(rows)
+
+
+class _Steady(_Dense):
+    """Multiplies at least two rows."""
+
+    def times(self, rows: torch.Tensor) -> torch.Tensor:
+        if rows.numel() > rows.shape[-1]:
+            return self._multiply(rows)
+        return self._multiply(rows.expand(2, *rows.shape[1:]))[:1]
+
+    def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
+        return linear(rows, self._weight, self._bias)
 
 
 class _Packed(_Steady):
-    """A linear layer whose bfloat16 weights are in oneDNN's order."""
+    """Holds bfloat16 weights in oneDNN's order: an opaque tensor, not to be moved or saved."""
 
-    def __init__(self, layer: nn.Linear, path: str) -> None:
-        super().__init__(layer, path)
-        del self.weight
-        # Neither a parameter nor a buffer: an opaque tensor cannot be moved, cast or saved.
-        self._packed: Any = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__(torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS), bias)
 
-    def _multiply(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            inputs, self._packed, self.bias, "none", [], ""
+            rows, self._weight, self._bias, "none", [], ""
         )
         return product
 
