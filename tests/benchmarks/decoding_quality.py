@@ -2,7 +2,7 @@
 
 Each prompt is answered plainly and by every method in turn, through the SDK. Judged reward is in
 standard deviations of the judged reward among plain samples of one prompt; compute is CPU time over
-that of plain decoding.
+that of plain decoding, the prompt being read already.
 """
 
 from __future__ import annotations
@@ -150,6 +150,8 @@ def _answer(
             say(f"  {person.name}: {prompt[:60]}")
             draw = 1_000 * seed + place
             base = {"seed": draw, "max_tokens": tokens}
+            # Also reads the prompt, so that nobody pays for that alone.
+            samples = [text for text in _samples(prompt, tokens=tokens, seed=draw) if text.strip()]
             _timed(answered[PLAIN], user, prompt, personal=False, **base)
             for each in methods:
                 way = (each.decoder, each.settings)
@@ -161,7 +163,6 @@ def _answer(
                     candidates=each.candidates,
                     **base,
                 )
-            samples = [text for text in _samples(prompt, tokens=tokens, seed=draw) if text.strip()]
             if len(samples) > 1:
                 deviations.append(jury.score(person, [prompt] * len(samples), samples).var(ddof=1))
     return answered, float(np.sqrt(np.mean(deviations)))
@@ -248,4 +249,7 @@ def _write_gains(
         if judged[each.name].perplexity <= most
         for spent in [answered[each.name]]
     ]
-    path.write_text(json.dumps({"methods": rows}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"prompts": len(answered[PLAIN].texts), "methods": rows}, indent=1) + "\n",
+        encoding="utf-8",
+    )
