@@ -14,6 +14,7 @@ from persona_applicability.space import Weights
 from persona_engine.types import FloatArray
 
 _NEIGHBOURS = 10
+_FORMS = 6
 _HUB = 0.7  # how much being near to every request takes off (Conneau et al. 2018, CSLS)
 COLUMN = {
     "whole": 0,
@@ -84,7 +85,7 @@ class Described:
         rows: Whole, condition, rest and value, each ``(I, K)``; whole and condition by topic, each
             ``(I, T)``; whole in the space of tastes, ``(I, E)``; then how near the whole is to
             typical requests, how general, how much a taste, and of which sort of slot, by the rest
-            and by the value, ``(I, 3 + 2 S)``.
+            and by the value, ``(I, 3 + 2 S)``; last its form, ``(I, 6)``.
         widths: ``K``, ``T`` and ``E``.
     """
 
@@ -108,7 +109,12 @@ class Described:
 
     def heads(self) -> FloatArray:
         """Return hubness, generality, tastefulness and sorts of slot, ``(I, 3 + 2 S)``."""
-        return self.rows[:, 4 * self.widths[0] + 2 * self.widths[1] + self.widths[2] :]
+        start = 4 * self.widths[0] + 2 * self.widths[1] + self.widths[2]
+        return self.rows[:, start:-_FORMS]
+
+    def forms(self) -> FloatArray:
+        """Return the form, ``(I, 6)``: what kind of sentence each is."""
+        return self.rows[:, -_FORMS:]
 
 
 def describe(parsed: Sequence[Parsed], spans: Spans, weights: Weights) -> Described:
@@ -122,7 +128,7 @@ def describe(parsed: Sequence[Parsed], spans: Spans, weights: Weights) -> Descri
     wishes = stating(spans.main, [each.main for each in parsed])
     sorts = [weights.head("sort", wishes), weights.head("value", spans.value)]
     taste = weights.instructions(spans.whole, "bearing")
-    rows = np.concatenate([*vectors, *topics, taste, heads, *sorts], axis=1)
+    rows = np.concatenate([*vectors, *topics, taste, heads, *sorts, _forms(parsed)], axis=1)
     return Described(rows.astype(np.float32), weights.widths)
 
 
@@ -162,7 +168,7 @@ def instruction_features(
         _among(topic),
         alike @ np.stack([topic, np.maximum(near[:, 1], before[:, 1])], axis=1),
         _words(talk.text, parsed),
-        _flags(parsed),
+        described.forms(),
         kinds,
         _slots(talk, heads[:, 3:], weights),
         np.full((len(parsed), 1), np.log1p(len(parsed))),
@@ -215,7 +221,7 @@ def _words(text: str, parsed: Sequence[Parsed]) -> FloatArray:
     return rows
 
 
-def _flags(parsed: Sequence[Parsed]) -> FloatArray:
+def _forms(parsed: Sequence[Parsed]) -> FloatArray:
     """Return ``(I, 6)``: the form of each instruction."""
     return np.array(
         [

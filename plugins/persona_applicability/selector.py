@@ -184,13 +184,9 @@ def _sorted(
 ) -> tuple[SelectedInstruction, ...]:
     why = reasons(parsed, judgement, used)
     p = judgement.probability.astype(float).tolist()
+    takes = used.tolist()
     order = np.argsort(-judgement.probability, kind="stable").tolist()
     return tuple(
-        SelectedInstruction(
-            instructions[at],
-            probability=p[at],
-            used=bool(used[at]),
-            reason=f"{why[at]} (p = {p[at]:.2f})",
-        )
+        SelectedInstruction(instructions[at], p[at], takes[at], f"{why[at]} (p = {p[at]:.2f})")
         for at in order
     )
