@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,8 @@ class LogitArithmetic:
       (emulated fine-tuning, Mitchell et al. 2023, arXiv 2310.12962; proxy tuning, Liu et al. 2024,
       arXiv 2401.08565). They may also judge what was written (`ImplicitReward`, Yuan et al. 2024,
       arXiv 2412.01981).
+    - By LoRA adapters that the generator has loaded: Σ_k w_k (log p_k − log p_base), all in one
+      batch (DExperts, Liu et al. 2021, arXiv 2105.03023, for experts by their differences).
 
     Prompts are rows of one batch; a token must have a share of the likeliest one's probability
     under the plain reading (adaptive plausibility, Li et al. 2022, arXiv 2210.15097). The sum is at
@@ -43,8 +45,8 @@ class LogitArithmetic:
 
     Branch 0 is the plain sample, the others climb the ladder of strengths, and the person's reward
     chooses; the plain sample is shown when it can't tell. A single candidate, or one without a
-    reward, is steered by what is said in words, which needs no judge. Where nothing is said in
-    words and no other model is given, candidates are plain samples, as with best-of-n.
+    reward, is steered by what is said in words and by adapters, which needs no judge. Where there
+    is neither and no other model is given, candidates are plain samples, as with best-of-n.
 
     Use it when the model overlooks what it was told, and when samples of one prompt differ too
     little to choose among; `best_of_n` when the model's own words are to stay as likely as they
@@ -54,6 +56,7 @@ class LogitArithmetic:
         strengths: λ of the steered candidates, in turn; a single one takes the first.
         plausible: Least share of the likeliest token's probability, α; 0 for every token.
         styles: Tastes in words that one candidate is steered by, together.
+        adapters: Weights w_k of adapters, by the names they were loaded under.
         expert: A tuned model with the generator's vocabulary: a `Generator` or a model folder.
         reference: The same model before it was tuned; the generator itself if omitted.
         implicit: β, what one nat of log p_i / p_ref of the whole reply is worth, in log-odds.
@@ -75,6 +78,7 @@ class LogitArithmetic:
         strengths: Sequence[float] = (1.0, 0.5, 1.5),
         plausible: float = 0.1,
         styles: int = 1,
+        adapters: Mapping[str, float] | None = None,
         expert: Model | None = None,
         reference: Model | None = None,
         implicit: float = 0.0,
@@ -90,6 +94,8 @@ class LogitArithmetic:
         _check("implicit", implicit, _within(implicit, 0.0, 100.0), "0 to 100")
         _check("min_confidence", min_confidence, _within(min_confidence, 0.5, 1.0), "0.5 to 1")
         _check("length_spread", length_spread, _within(length_spread, 0.0, 20.0), "0 to 20")
+        weighed = all(_within(each, -10.0, 10.0) for each in (adapters or {}).values())
+        _check("adapters", adapters, weighed, "names with numbers from -10 to 10")
         if reference is not None and expert is None:
             raise ConfigError(
                 "there is a reference and no expert", remedy="name the tuned model as `expert`"
@@ -97,6 +103,7 @@ class LogitArithmetic:
         self._strengths = tuple(strengths)
         self._plausible = plausible
         self._styles = styles
+        self._adapters = dict(adapters or {})
         self._expert = expert
         self._reference = reference
         self._implicit = implicit
@@ -127,7 +134,7 @@ class LogitArithmetic:
         outlet = Outlet(on_text, early=request.mend is None)
         if several and rungs:
             branches, texts = self._grow_beside(request, generator, rungs, outlet)
-        elif steerable(request):
+        elif self._steers(request):
             branches, texts = self._grow_one(request, generator, rungs[0], outlet)
         else:
             spread = self._length_spread
@@ -142,21 +149,27 @@ class LogitArithmetic:
             generator=generator,
             objective=self._objective,
         )
-        if not several and steerable(request):
-            generation = _steered(generation, rungs[0])
+        if not several and self._steers(request):
+            generation = self._steered(generation, request, rungs[0])
         outlet.settle(generation.candidates[0].text)
         return generation
 
     def _rungs(self, request: DecodingRequest, count: int) -> list[Rung]:
-        if self._expert is None and not steerable(request):
+        if self._expert is None and not self._steers(request):
             return []
         return ladder(request, self._strengths, styles=self._styles, count=count)
+
+    def _steers(self, request: DecodingRequest) -> bool:
+        return bool(self._adapters) or steerable(request)
+
+    def _prompt(self, request: DecodingRequest, rung: Rung) -> Prompt:
+        return steered_prompt(request, rung, plausible=self._plausible, adapters=self._adapters)
 
     def _grow_one(
         self, request: DecodingRequest, generator: Generator, rung: Rung, outlet: Outlet
     ) -> tuple[Branches, tuple[str, ...]]:
         note_choice(request, [str(rung)], tokens=0, heirs=[0], note=_STEERED)
-        prompt = steered_prompt(request, rung, plausible=self._plausible)
+        prompt = self._prompt(request, rung)
         branches = generator.prefill_each([prompt], seed=request.seed)
         return branches, _grow(lambda: branches.step(request.sampling), outlet)
 
@@ -165,7 +178,7 @@ class LogitArithmetic:
     ) -> tuple[Branches, tuple[str, ...]]:
         """Grow the plain sample, and beside it what climbs the ladder."""
         plain = Prompt((Reading(request.conversation),))
-        steered = [steered_prompt(request, each, plausible=self._plausible) for each in rungs]
+        steered = [self._prompt(request, each) for each in rungs]
         branches = generator.prefill_each([plain, *steered], seed=request.seed)
         told = ["the plain sample", *map(str, rungs)]
         note_choice(request, told, tokens=0, heirs=range(len(told)), note=_STEERED)
@@ -183,6 +196,15 @@ class LogitArithmetic:
         biases = end_biases(branches.size, self._length_spread) if hot else ()
         sampling = replace(request.sampling, end_bias=biases)
         return branches, _grow(lambda: branches.step(sampling), outlet)
+
+    def _steered(self, generation: Generation, request: DecodingRequest, rung: Rung) -> Generation:
+        """Return a single candidate's result: it is not the plain sample that `conclude` means."""
+        by = ["what is said in words"] if steerable(request) else []
+        by += [f"adapter {name!r}" for name in self._adapters]
+        edits = generation.candidates[0].edits
+        put_right = f"; put right: {', '.join(edits)}" if edits else ""
+        reason = f"steered by {' and '.join(by)} ({rung})" + put_right
+        return replace(generation, decided=True, reason=reason)
 
     def _judge(
         self, request: DecodingRequest, generator: Generator, reward: Reward | None
@@ -227,14 +249,6 @@ def _grow(step: Callable[[], StepResult], outlet: Outlet) -> tuple[str, ...]:
         outlet.settle_shared(result.texts)
         if all(result.finished):
             return result.texts
-
-
-def _steered(generation: Generation, rung: Rung) -> Generation:
-    """Return the result of a single candidate: it is not the plain sample that `conclude` means."""
-    edits = generation.candidates[0].edits
-    put_right = f"; put right: {', '.join(edits)}" if edits else ""
-    reason = f"steered by what is said in words ({rung})" + put_right
-    return replace(generation, decided=True, reason=reason)
 
 
 def _within(value: object, least: float, most: float) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from persona_engine.decoding.styles import with_style
 from persona_engine.types import DecodingRequest, Prompt, Reading
@@ -57,12 +57,19 @@ def ladder(
     return rungs if request.sampling.temperature > 0.0 else list(dict.fromkeys(rungs))
 
 
-def steered_prompt(request: DecodingRequest, rung: Rung, *, plausible: float) -> Prompt:
-    """Return log p = log p_told + λ (log p_told − log p_bare) as a prompt.
+def steered_prompt(
+    request: DecodingRequest,
+    rung: Rung,
+    *,
+    plausible: float,
+    adapters: Mapping[str, float] | None = None,
+) -> Prompt:
+    """Return log p = log p_told + λ (log p_told − log p_bare + Σ_k w_k Δ_k) as a prompt.
 
     Told has the placed instructions and the rung's wishes in the prompt, bare has neither; several
     wishes are averaged over, log p_told = Σ_i log p_i / m. The first reading stays the plain
-    one, with the instructions and without the wishes.
+    one, with the instructions and without the wishes. Δ_k = log p_k − log p_plain is what adapter
+    k changes.
     """
     plain = Reading(request.conversation)
     bare = plain if request.bare is None else Reading(request.bare)
@@ -71,5 +78,9 @@ def steered_prompt(request: DecodingRequest, rung: Rung, *, plausible: float) ->
     contrasts = [
         *(Contrast(share, each, plain) for each in told),
         *(Contrast(share * rung.strength, each, bare) for each in told),
+        *(
+            Contrast(weight * rung.strength, replace(plain, adapter=name), plain)
+            for name, weight in (adapters or {}).items()
+        ),
     ]
     return Prompt(combined_readings(plain, contrasts), plausible)

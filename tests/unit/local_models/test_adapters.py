@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from persona_best_of_n import BestOfN
 from persona_engine.errors import NotFoundError, WeightsError
 from persona_engine.generation.chat_format import ChatFormat
 from persona_engine.generation.local import LocalGenerator
 from persona_engine.generation.model import LocalModel
-from persona_engine.types import Prompt, Reading, Sampling
+from persona_engine.types import DecodingRequest, Prompt, Reading, Sampling
+from persona_logit_arithmetic import LogitArithmetic
 
 peft = pytest.importorskip("peft")
 
@@ -154,3 +156,18 @@ def test_damaged_and_foreign_files_are_refused(generator, adapters, tmp_path, ti
     if "gpt_neox" in str(tiny_folder):
         with pytest.raises(WeightsError, match="no linear layer of this network"):
             other.load_adapter("new", adapters[0] / "dry")
+
+
+def test_a_decoder_may_steer_by_an_adapter(generator, adapters):
+    greedy = Sampling(temperature=0.0, max_tokens=6)
+    request = DecodingRequest(ASK, greedy, candidates=1, seed=0)
+    decoder = LogitArithmetic(adapters={"warm": 1.0}, strengths=[1.0], plausible=0.0)
+    found = decoder.generate(request, generator, None)
+    alone = generator.prefill_each([using("warm")], seed=0)
+    while not all((result := alone.step(greedy)).finished):
+        pass
+    assert found.candidates[0].text == result.texts[0]
+    assert found.decided
+    assert found.reason == "steered by adapter 'warm' (λ = 1)"
+    plain = BestOfN().generate(request, generator, None)
+    assert plain.candidates[0].text != found.candidates[0].text
