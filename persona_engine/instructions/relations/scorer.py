@@ -16,7 +16,7 @@ from persona_engine.interfaces import Embed, LanguageTools
 from persona_engine.types import FloatArray, Instruction
 
 CANDIDATES = 8
-JOINT_SHARE = 0.5
+JOINT_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)

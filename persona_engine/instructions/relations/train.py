@@ -1,7 +1,7 @@
 """Trains the relation scorer: ``python -m persona_engine.instructions.relations.train topics``.
 
 ``topics`` trains the networks that see each topic by itself (minutes), ``joint`` the one that reads
-both texts together (about 20 minutes on two cores). Both need the weights of the sentence encoder.
+both texts together (tens of minutes on two cores). Both need the weights of the sentence encoder.
 The statements are in ``data/``; nothing of the tests or of anybody else's data is read. Some groups
 are held out to print an honest figure.
 """
