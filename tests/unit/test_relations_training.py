@@ -105,6 +105,7 @@ def test_no_sentence_of_the_test_is_learned_from(statements):
 
 
 def test_framed_pairs_share_two_words_and_no_group(small):
+    (small / "fear.rows").write_text("I live in fear = Fear rules me > I fear nothing\n")
     rng = np.random.default_rng(0)
     statements = read_statements(small)
 
