@@ -77,15 +77,12 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
         rows, heads, new, depth = query.shape
         groups = key.shape[1]
         queries = query.view(rows, groups, heads // groups, new, depth).permute(0, 3, 1, 2, 4)
+        # One token is attended to as one of several is, so that it gets the same numbers.
         parts = [self._to_prompts(layer, queries, scale)]  # (B, k, G, H/G, D)
-        if new == 1:
-            found, normaliser = attend(queries[:, 0], key, value, scale)
-            parts.append((found[:, None], normaliser[:, None]))
-        else:
-            own = self.length
-            if own:
-                parts.append(_to_own_past(queries, key[:, :, :own], value[:, :, :own], scale))
-            parts.append(attend_own(queries, key[:, :, own:], value[:, :, own:], scale))
+        own = self.length
+        if own:
+            parts.append(_to_own_past(queries, key[:, :, :own], value[:, :, :own], scale))
+        parts.append(attend_own(queries, key[:, :, own:], value[:, :, own:], scale))
         return joined(parts).to(query.dtype).reshape(rows, new, heads, -1)
 
     def choose(self, columns: list[int]) -> None:
@@ -98,7 +95,7 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
         """Go on with these rows, in this order; one may occur often."""
         self.of_row = [self.of_row[row] for row in rows]
         for layer in self.layers:
-            layer.keep(rows, self.length)
+            layer.keep(rows)
 
     def save(self) -> tuple[Any, ...]:
         """Return the present state."""
@@ -112,7 +109,8 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
         """Return to a saved state."""
         self.of_row, self.length, layers = saved
         for layer, (keys, values) in zip(self.layers, layers, strict=True):
-            layer.own_keys, layer.own_values, layer.length = keys, values, self.length
+            layer.own_keys, layer.own_values = keys, values
+            layer.length = layer.written = self.length
 
     def advance(self) -> None:
         """Count a token that every row has read."""
@@ -144,13 +142,17 @@ def _to_own_past(
     queries: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
 ) -> Part:
     """Return the attention of each row's new tokens to what the row said before."""
-    rows, new, groups, heads, depth = queries.shape
-    folded = queries.transpose(1, 2).reshape(rows, groups, new * heads, depth)
-    found, normaliser = attend(folded, key, value, scale)
-    return (
-        found.view(rows, groups, new, heads, -1).transpose(1, 2),
-        normaliser.view(rows, groups, new, heads).transpose(1, 2),
-    )
+    if queries.shape[1] == 1:
+        found, normaliser = attend(queries[:, 0], key, value, scale)
+        return found[:, None], normaliser[:, None]
+    parts = [
+        attend(
+            mine, keys.expand(len(mine), -1, -1, -1), values.expand(len(mine), -1, -1, -1), scale
+        )
+        for mine, keys, values in zip(queries, key.split(1), value.split(1), strict=True)
+    ]
+    found, normaliser = (torch.stack(each) for each in zip(*parts, strict=True))
+    return found, normaliser
 
 
 class GrowingLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
@@ -200,15 +202,20 @@ class GrowingLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is un
 class _OwnTokens(GrowingLayer):
     """One layer of what the rows themselves said; several tokens at once stand side by side."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0  # tokens, with those side by side of which none has been chosen yet
+
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write new tokens behind the others, side by side until one of them is chosen."""
         before = self.length
-        written = super().update(key_states, value_states)
+        found = super().update(key_states, value_states)
+        self.written = self.length
         if key_states.shape[2] > 1:
             self.length = before
-        return written
+        return found
 
     def choose(self, columns: list[int], length: int) -> None:
         """Move one of the tokens behind ``length`` to its place, in each row."""
@@ -217,13 +224,13 @@ class _OwnTokens(GrowingLayer):
         for each in (self.own_keys, self.own_values):
             assert each is not None
             each[:, :, length] = each[rows, :, places]
-        self.length = length + 1
+        self.length = self.written = length + 1
 
-    def keep(self, rows: list[int], length: int) -> None:
-        """Go on with these rows."""
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these rows, and with what stands side by side in them."""
         if self.own_keys is not None and self.own_values is not None:
-            self.own_keys = _gathered(self.own_keys, rows, length)
-            self.own_values = _gathered(self.own_values, rows, length)
+            self.own_keys = _gathered(self.own_keys, rows, self.written)
+            self.own_values = _gathered(self.own_values, rows, self.written)
 
 
 def _written(room: torch.Tensor | None, new: torch.Tensor, length: int) -> torch.Tensor:

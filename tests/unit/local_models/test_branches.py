@@ -246,7 +246,7 @@ def test_nothing_to_answer_is_refused(llama, conversation, branches):
 
 def test_logits_that_are_not_numbers_are_an_error(tiny_llama):
     model = LocalModel(tiny_llama, dtype="float32")
-    model.load().network.get_output_embeddings().weight.fill_(torch.nan)
+    model.load().network.get_input_embeddings().weight.fill_(torch.nan)
     with pytest.raises(GenerationError, match="not finite"):
         LocalGenerator(model).prefill(ASK, branches=2, seed=0).step(PLAIN)
 

@@ -97,6 +97,27 @@ def test_another_token_than_those_looked_ahead_at_may_be_appended(generator):
     np.testing.assert_allclose(branches.features(), twin.features(), atol=1e-5)
 
 
+def test_rows_read_side_by_side_get_bit_for_bit_what_a_step_gives(tiny_folder):
+    generator = LocalGenerator(LocalModel(tiny_folder, dtype="bfloat16"))
+    stepped, searched = grown(generator), grown(generator)
+    for _ in range(5):
+        drawn = searched.draw(PLAIN)
+        others = np.random.default_rng(3).integers(2, 300, (3, 6))
+        searched.look_ahead(np.concatenate([others, drawn[:, None]], axis=1))
+        assert searched.append(drawn, PLAIN) == stepped.step(PLAIN)
+        np.testing.assert_array_equal(searched.next_log_probs(), stepped.next_log_probs())
+        np.testing.assert_array_equal(searched.features(), stepped.features())
+
+
+@pytest.fixture
+def blank_memory():
+    """Fills memory that nobody has written to with what is not a number."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("blank_memory")
 def test_a_token_that_ends_changes_no_feature_and_ends_the_reply(llama):
     branches = grown(llama)
     before = branches.features()
@@ -105,6 +126,9 @@ def test_a_token_that_ends_changes_no_feature_and_ends_the_reply(llama):
     result = branches.append([1, 6, 1], PLAIN)
     assert result.finished == (True, False, True)
     np.testing.assert_allclose(branches.features()[1], ahead[1, 1], atol=1e-5)
+    branches.append([9, 9, 9], PLAIN)
+    following = in_one_pass(llama, ASK, tokens_of(branches)[1])[1]
+    np.testing.assert_allclose(branches.next_log_probs()[1], following, atol=2e-3)
     assert not branches.next_log_probs()[[0, 2]].any()
     np.testing.assert_array_equal(branches.look_ahead(np.full((3, 2), 9))[0, 0], before[0])
 
