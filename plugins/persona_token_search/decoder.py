@@ -42,8 +42,7 @@ class TokenSearch:
     All k are read in one forward, on the hidden states that decoding computes anyway, and the one
     that is taken is not read again. Where one token is plausible, nothing is looked ahead at. The
     plain sample grows beside the searched reply in the same forward; it is shown when the reward
-    cannot tell the two apart. In bfloat16 that forward rounds otherwise than plain decoding, which
-    flips a draw in most replies; in float32 the plain sample is plain decoding's reply.
+    cannot tell the two apart.
 
     Use it where steering should be strongest for about the cost of one reply: it moves every token,
     while `best_of_n` chooses among what the model says anyway. It trusts the reward in mid-sentence

@@ -659,7 +659,9 @@ SETTINGS = [
     ),
     Case(
         "unknown plugin setting",
-        lambda w: w.open(plugin_settings={"best_of_n": {"speed": 9}})._runtime.decoders.named("best_of_n"),
+        lambda w: w.open(plugin_settings={"best_of_n": {"speed": 9}})._runtime.decoders.named(
+            "best_of_n"
+        ),
         ConfigError,
         "['speed']",
         "settings are",
