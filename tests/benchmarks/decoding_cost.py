@@ -13,8 +13,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from decoding_adapter import NAME, load_adapter
 from decoding_args import official_args
 from decoding_llama import against_llama
 from decoding_models import (
@@ -91,6 +93,15 @@ CASES = (
     Case(
         "context_steering", "logit_arithmetic", {}, 1, "generate_1", 1.1, temperature=0.0, bare=True
     ),
+    Case(
+        "one_adapter_contrast",
+        "logit_arithmetic",
+        {"adapters": {NAME: 1.0}, "strengths": [1.0]},
+        1,
+        "generate_1",
+        1.2,
+        temperature=0.0,
+    ),
 )
 
 
@@ -122,6 +133,8 @@ def measure(
             missing[case.name] = decoder
         else:
             turns[case.name] = partial(runs.guided, case, decoder)
+    with TemporaryDirectory() as folder:
+        load_adapter(Path(folder), seed=seed)
     official = official_args(args_checkout, runs.conversation, tokens=tokens, k=K)
     if official is not None:
         turns["official_args"] = lambda _: official()
@@ -255,9 +268,6 @@ def _figures(
         found["speculative_rejection_gain_over_best_of_8"] = Figure(
             runs.gained((pair[1], pair[0]), seeds=seeds), "reward", 0.0, sense="at least"
         )
-    found["one_adapter_contrast_over_generate"] = Figure(
-        False, "not measured", baseline="no adapters are there yet"
-    )
     return found
 
 
