@@ -27,7 +27,7 @@ class Tastes:
     """``I`` instructions as lasting tastes.
 
     Args:
-        vectors: In the space of tastes, ``(I, E)``, unit length.
+        vectors: In the space of tastes, ``(I, B)``, unit length.
         hubness: How near each is to typical requests, ``(I,)``.
         known: How much each is like ``N`` tastes that are known; rows add up to one, ``(I, N)``.
     """
@@ -38,8 +38,8 @@ class Tastes:
 
 
 def place(vectors: FloatArray, weights: Weights) -> Tastes:
-    """Return what is known of instructions ``(I, E)`` in the space of tastes."""
-    asked = weights.arrays["pairs_asked"]  # (R, N, E)
+    """Return what is known of instructions ``(I, B)`` in the space of tastes."""
+    asked = weights.arrays["pairs_asked"]  # (R, N, B)
     near = np.sort(vectors @ asked.reshape(-1, asked.shape[-1]).T, axis=1)[:, -_NEIGHBOURS:]
     like = np.exp(_SHARP * (vectors @ weights.arrays["pairs_taste"].T - 1.0))  # (I, N)
     known = (like / like.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -83,10 +83,10 @@ class Described:
 
     Args:
         rows: Whole, condition, rest and value, each ``(I, K)``; whole and condition by topic, each
-            ``(I, T)``; whole in the space of tastes, ``(I, E)``; then how near the whole is to
+            ``(I, T)``; whole in the space of tastes, ``(I, B)``; then how near the whole is to
             typical requests, how general, how much a taste, and of which sort of slot, by the rest
             and by the value, ``(I, 3 + 2 S)``; last its form, ``(I, 6)``.
-        widths: ``K``, ``T`` and ``E``.
+        widths: ``K``, ``T`` and ``B``.
     """
 
     rows: FloatArray
@@ -103,7 +103,7 @@ class Described:
         return [self.rows[:, start + at * width : start + (at + 1) * width] for at in range(2)]
 
     def taste(self) -> FloatArray:
-        """Return the whole in the space of tastes, ``(I, E)``."""
+        """Return the whole in the space of tastes, ``(I, B)``."""
         start = 4 * self.widths[0] + 2 * self.widths[1]
         return self.rows[:, start : start + self.widths[2]]
 

@@ -28,10 +28,10 @@ class Weights:
     Args:
         fingerprint: The sentence encoder of all vectors.
         arrays: Three spaces, ``space`` ``(E, K)``, near the identity, ``topic`` ``(E, T)``, which
-            tells domains apart, and ``bearing`` ``(E, E)`` of tastes, each with the means of
+            tells domains apart, and ``bearing`` ``(E, B)`` of tastes, each with the means of
             requests and instructions that it takes off first, ``…_request`` and
-            ``…_instruction`` ``(E,)``; ``bank`` ``(B, K)`` of requests; known tastes
-            ``pairs_taste`` ``(N, E)`` and requests that touch them ``pairs_asked`` ``(R, N, E)``;
+            ``…_instruction`` ``(E,)``; ``bank`` ``(P, K)`` of requests; known tastes
+            ``pairs_taste`` ``(N, B)`` and requests that touch them ``pairs_asked`` ``(R, N, B)``;
             heads ``general`` and ``taste`` ``(E+1,)``, ``value`` ``(E+1, S)``, ``sort`` and
             ``stated`` ``(E+10, S)``; of each pass ``p``: ``p_shift``, ``p_scale`` ``(F,)``,
             ``p_in`` ``(M, F+1, H)``, ``p_out`` ``(M, H+1)``, ``p_line`` ``(M, F)``,
@@ -44,7 +44,7 @@ class Weights:
 
     @property
     def widths(self) -> tuple[int, int, int]:
-        """Of the spaces in which requests and instructions compare, ``K``, ``T`` and ``E``."""
+        """Of the spaces in which requests and instructions compare, ``K``, ``T`` and ``B``."""
         space, topic, bearing = (self.arrays[n].shape[1] for n in ("space", "topic", "bearing"))
         return space, topic, bearing
 
