@@ -145,7 +145,7 @@ def test_a_chain_is_as_probable_as_what_leads_to_it() -> None:
     parsed = [parse("My cuisine is Thai"), parse("If the cuisine is Thai, go to Baan")]
     links = np.zeros((3, 2, 2), np.float32)
     links[:, 0, 1] = 0.9
-    tastes = place(np.eye(2, 384, dtype=np.float32), load_weights())
+    tastes = place(np.eye(2, load_weights().widths[2], dtype=np.float32), load_weights())
     ties = Ties(np.eye(2, dtype=np.float32), *leads(links, parsed), tastes)
     found = ties.features(np.array([0.5, 0.1], np.float32))
     assert found[1, 7:13] == pytest.approx([0.9, 0.45] * 3)
