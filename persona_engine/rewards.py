@@ -102,7 +102,7 @@ class HostReward:
     Examples:
         >>> reward = HostReward(lambda texts: [-len(text) / 100 for text in texts])
         >>> rows, known = reward.of_texts(["short", "rather longer"], np.zeros((2, 4)))
-        >>> known.score(rows).mean.round(2).tolist()
+        >>> known.score(rows).mean.astype(float).round(2).tolist()
         [-0.05, -0.13]
     """
 

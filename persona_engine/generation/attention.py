@@ -146,11 +146,13 @@ def attend_own(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scal
 
 def joined(parts: list[Part]) -> torch.Tensor:
     """Return the attention to all parts' keys together (..., D), exact but for rounding."""
-    (found, normaliser), *others = parts
-    for more, its_normaliser in others:
-        share = torch.sigmoid(its_normaliser - normaliser)[..., None]
-        found = torch.lerp(found, more, share)
-        normaliser = torch.logaddexp(normaliser, its_normaliser)
+    # Exponentials in float64: a processor's vectors and the few numbers that are left over round
+    # apart, so that in float32 a row would depend on how many there are.
+    normalisers = torch.stack([normaliser for _, normaliser in parts]).double()
+    shares = normalisers.softmax(0).float()[..., None]
+    found = parts[0][0] * shares[0]
+    for (more, _), share in zip(parts[1:], shares[1:], strict=True):
+        found = torch.addcmul(found, more, share)
     return found
 
 

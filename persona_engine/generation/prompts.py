@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Tokens whose attention is computed together, always the same ones: what a block's keys and values
 # are does not depend on whether the blocks before it were read now or remembered.
-_BLOCK = {"cpu": 64}
+_BLOCK = {"cpu": 32}
 _BLOCK_ELSEWHERE = 512
 
 

@@ -38,6 +38,7 @@ class BigramGenerator:
         smoothing: Added to each count.
 
     Examples:
+        >>> from persona_engine.types import Sampling
         >>> branches = BigramGenerator().prefill(
         ...     [{"role": "user", "content": "Where to?"}], branches=2, seed=1
         ... )
