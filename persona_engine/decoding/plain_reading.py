@@ -10,7 +10,7 @@ from persona_engine.decoding.objective import Objective
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.types import Conversation, FloatArray
 
-FINALISTS = 4
+FINALISTS = 8
 """Best replies that are encoded again, beside the plain sample."""
 
 

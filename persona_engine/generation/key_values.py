@@ -149,7 +149,9 @@ def _to_own_past(
         attend(
             mine, keys.expand(len(mine), -1, -1, -1), values.expand(len(mine), -1, -1, -1), scale
         )
-        for mine, keys, values in zip(queries, key.split(1), value.split(1), strict=True)
+        for mine, keys, values in zip(
+            queries, torch.split(key, 1), torch.split(value, 1), strict=True
+        )
     ]
     found, normaliser = (torch.stack(each) for each in zip(*parts, strict=True))
     return found, normaliser

@@ -116,7 +116,9 @@ def test_best_of_n_finds_the_taste(generator):
     ask = ({"role": "user", "content": "Say hello."},)
     request = DecodingRequest(ask, SAMPLING, 6, 5)
     long, short = (
-        BestOfN(min_confidence=0.5).generate(request, generator, Taste(sign)).candidates
+        BestOfN(min_confidence=0.5, settled=1.0)
+        .generate(request, generator, Taste(sign))
+        .candidates
         for sign in (1.0, -1.0)
     )
     assert {each.text for each in long} == {each.text for each in short}
