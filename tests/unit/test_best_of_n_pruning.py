@@ -262,8 +262,11 @@ def test_the_best_are_read_again_where_instructions_were_placed():
     assert again.sum() in (8, 9)  # the best, and the plain sample if it is not among them
     assert np.abs(found.features - plain).max() < 1.5  # the others moved along
     assert "read again" in found.reason
-    without = BestOfN(settled=1.0).generate(request(5), generator, taste)
-    assert np.abs(without.features - plain).min() > 1.0
+    unplaced = replace(request(5), candidates=12)
+    without = BestOfN(settled=1.0).generate(unplaced, generator, taste)
+    texts = [each.text for each in without.candidates]
+    plain = generator.feature_encoder.encode([ASK] * len(texts), texts)
+    assert np.abs(without.features - plain).max(1).min() > 1.0
     assert "read again" not in without.reason
 
 

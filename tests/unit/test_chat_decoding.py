@@ -19,7 +19,7 @@ from persona_engine.guiding import tells_apart
 from persona_engine.hookspecs import hookimpl
 from persona_engine.onboarding import question_bank
 from persona_engine.rewards import HostReward, Together
-from persona_engine.testing import BigramGenerator
+from persona_engine.testing import BigramGenerator, bigram_branches
 from persona_engine.types import Question
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
@@ -235,6 +235,7 @@ def test_a_wrong_reward_is_an_error(someone):
 
 def test_leaving_a_stream_ends_decoding_and_stores_nothing(engine, someone, monkeypatch):
     kept = []
+    monkeypatch.setattr(bigram_branches, "_draw", lambda *_: 1)  # a reply without an end
     monkeypatch.setattr(type(someone), "_keep", lambda self, *spoken: kept.append(spoken))
     stream = someone.stream(ASK, max_tokens=32_768, personal=False)
     for _ in stream:
