@@ -138,7 +138,7 @@ def measure(
     official = official_args(args_checkout, runs.conversation, tokens=tokens, k=K)
     if official is not None:
         turns["official_args"] = lambda _: official()
-    for name, turn in turns.items():
+    for name, turn in turns.items() if not quick else ():
         say(f"  warming {name}")
         turn(0)
     costs = cpu_in_turns(turns, rounds=rounds)
