@@ -12,6 +12,7 @@ from persona_engine.decoding.prefix_value import (
     prefix_values_root,
 )
 from persona_engine.decoding.search import SearchLog, decode, note_choice
+from persona_engine.decoding.settings import check_setting
 from persona_engine.decoding.start import begin, end_biases
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PrefixValue",
     "SearchLog",
     "begin",
+    "check_setting",
     "conclude",
     "decode",
     "end_biases",

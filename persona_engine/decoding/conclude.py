@@ -29,8 +29,7 @@ def conclude(
 
     Where a block of instructions was placed in the prompt, the best are read again without it; see
     `persona_engine.decoding.plain_reading`. What `DecodingRequest.mend` makes of a branch stands as
-    one more candidate beside it, read as the text that it is; where the reward reads only words,
-    only once it is shown.
+    one more candidate beside it, read as the text that it is.
 
     Args:
         texts: Of the branches, ``B`` of them.
@@ -47,17 +46,9 @@ def conclude(
     """
     drafts = _drafts(texts, request)
     parents = np.array([each.branch for each in drafts])
-    features, notes = branches.features(), []
-    by_features = reward is not None and depends_on(reward, features)
-    if request.bare is not None and reward is not None and by_features:
-        features = read_plainly(
-            texts, branches, reward, objective, bare=request.bare, generator=generator
-        )
-        notes.append("the best were read again without the instructions")
-    features = features[parents]
-    edited = [place for place, each in enumerate(drafts) if each.edits]
-    if by_features:
-        _read_again(edited, drafts, features, request=request, generator=generator)
+    features, notes = _read(
+        drafts, branches, reward, objective, request=request, generator=generator
+    )
     bonus = objective.bonus(log_probs=branches.log_probs, tokens=branches.token_counts)
     verdict = rank_candidates(
         [each.text for each in drafts],
@@ -70,13 +61,9 @@ def conclude(
     )
     first = drafts[verdict.order[0]]
     if first.edits:
-        if not by_features:
-            shown = [verdict.order[0]]
-            _read_again(shown, drafts, features, request=request, generator=generator)
         notes.append(f"put right: {', '.join(first.edits)}")
-    candidates = [_candidate(drafts[i], i, branches, verdict) for i in verdict.order]
     return Generation(
-        candidates=tuple(candidates),
+        candidates=tuple(_candidate(drafts[i], i, branches, verdict) for i in verdict.order),
         features=features[np.array(verdict.order)],
         decided=verdict.decided,
         confidence=verdict.confidence,
@@ -104,19 +91,30 @@ def _drafts(texts: Sequence[str], request: DecodingRequest) -> list[_Draft]:
     return drafts
 
 
-def _read_again(
-    places: Sequence[int],
+def _read(
     drafts: Sequence[_Draft],
-    features: FloatArray,
+    branches: Branches,
+    reward: Reward | None,
+    objective: Objective,
     *,
     request: DecodingRequest,
     generator: Generator,
-) -> None:
-    """Put the features of some drafts' own texts in their places."""
-    if places:
+) -> tuple[FloatArray, list[str]]:
+    """Return the features ``(n, D)`` by which drafts are judged, and what is to be said of them."""
+    features, notes = branches.features(), []
+    if request.bare is not None and reward is not None and depends_on(reward, features):
+        texts = [each.text for each in drafts[: branches.size]]
+        features = read_plainly(
+            texts, branches, reward, objective, bare=request.bare, generator=generator
+        )
+        notes.append("the best were read again without the instructions")
+    features = features[[each.branch for each in drafts]]
+    edited = [place for place, each in enumerate(drafts) if each.edits]
+    if edited:
         asked = request.conversation if request.bare is None else request.bare
-        texts = [drafts[place].text for place in places]
-        features[list(places)] = generator.feature_encoder.encode([asked] * len(texts), texts)
+        mended = [drafts[place].text for place in edited]
+        features[edited] = generator.feature_encoder.encode([asked] * len(mended), mended)
+    return features, notes
 
 
 def _candidate(draft: _Draft, place: int, branches: Branches, verdict: Verdict) -> Candidate:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from persona_engine.errors import NotFoundError, WeightsError
-from persona_engine.generation.projections import Matrix, Projection, as_matrix, changed_by
+from persona_engine.generation.projections import Matrix, Projection, as_matrix
 from persona_engine.jsonlines import decoded
 
 if TYPE_CHECKING:
@@ -104,13 +103,6 @@ class Adapters:
                 joined = self._joined[used] = _joined(used)
         places = [-1 if each is None else used.index(each) for each in of_row]
         return Mix(joined, torch.tensor(places, device=self._model.device))
-
-
-@contextmanager
-def adapted(mix: Mix | None) -> Iterator[None]:
-    """Let this thread's forward passes use a batch's adapters."""
-    with changed_by(mix):
-        yield
 
 
 def read_adapter(folder: Path, model: LoadedModel) -> LoraAdapter:

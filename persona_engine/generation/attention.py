@@ -71,6 +71,11 @@ def reading(cache: Attends) -> Iterator[None]:
         _present.cache = None
 
 
+def nothing_masked(device: torch.device) -> torch.Tensor:
+    """Return a ready mask: what is seen is the cache's to know, and no other need be made."""
+    return torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device)
+
+
 def attend_prompt(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
 ) -> Part:

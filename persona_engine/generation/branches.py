@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from persona_engine.errors import GenerationError, InvalidInputError
 from persona_engine.generation.branch_state import Ahead, SavedBranches
+from persona_engine.generation.decoding_setup import DecodingSetup
 from persona_engine.generation.detokenize import TextStream
-from persona_engine.generation.layer_tap import LayerTap
-from persona_engine.generation.loading import LoadedModel
 from persona_engine.generation.reply import GrowingReply
 from persona_engine.generation.rows import open_rows
 from persona_engine.generation.running_means import RunningMeans
 from persona_engine.generation.sampling import draw_tokens, end_bias
 from persona_engine.generation.seats import Seats
 from persona_engine.types import FloatArray, IntArray, Sampling, StepResult
-
-
-@dataclass(frozen=True, slots=True)
-class DecodingSetup:
-    """What all branches of one model share.
-
-    Args:
-        model: The network and its tokenizer.
-        tap: Reads the feature layer.
-        hidden_size: Width ``H`` of a hidden state.
-        end_tokens: Tokens that end a reply.
-        context: Most tokens that the model reads.
-        vocabulary: Number of tokens that there are, ``V``.
-        length_feature: Whether features end with log(1 + number of tokens).
-    """
-
-    model: LoadedModel
-    tap: LayerTap
-    hidden_size: int
-    end_tokens: tuple[int, ...]
-    context: int
-    vocabulary: int
-    length_feature: bool
 
 
 class CachedBranches:

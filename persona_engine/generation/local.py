@@ -17,7 +17,7 @@ from persona_engine.types import Prompt, Reading
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from persona_engine.generation.branches import DecodingSetup
+    from persona_engine.generation.decoding_setup import DecodingSetup
     from persona_engine.generation.rows import Asked
     from persona_engine.interfaces import Branches, Encoder
     from persona_engine.types import Conversation, FloatArray
@@ -190,7 +190,7 @@ class LocalGenerator:
 
     @cached_property
     def _setup(self) -> DecodingSetup:
-        from persona_engine.generation.branches import DecodingSetup
+        from persona_engine.generation.decoding_setup import DecodingSetup
 
         loaded = self._model.load()
         return DecodingSetup(

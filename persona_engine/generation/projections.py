@@ -35,8 +35,8 @@ class Matrix(Protocol):
 def use_projections(network: nn.Module) -> None:
     """Put a `Projection` in the place of every linear layer of a network.
 
-    oneDNN lays bfloat16 weights out anew at each call unless they are kept in its own order: of
-    SmolLM2's layers a step for one row took 20 ms, and takes 11. And a matrix times a single row is
+    oneDNN lays bfloat16 weights out anew at each call unless they are kept in its own order. And a
+    matrix times a single row is
     added up in another order than times several, which agree with one another: with a row beside
     it, a branch's text is the same however many run along. Both concern the CPU only.
 

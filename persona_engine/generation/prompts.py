@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.cache_utils import Cache
 
-from persona_engine.generation.adapters import LoraAdapter, adapted
-from persona_engine.generation.attention import Part, attend, joined, reading
+from persona_engine.generation.adapters import LoraAdapter
+from persona_engine.generation.attention import Part, attend, joined, nothing_masked, reading
 from persona_engine.generation.key_values import GrowingLayer, ReadPrompt
+from persona_engine.generation.projections import changed_by
 
 if TYPE_CHECKING:
     from persona_engine.generation.loading import LoadedModel
@@ -55,11 +56,11 @@ class PromptReader:
         cache = _PromptCache(begun, shared, layers=self._model.layer_count, block=self._block)
         new = torch.tensor([list(tokens[shared:])], device=self._model.device)
         network: Any = self._model.network
-        with reading(cache), adapted(mix):
+        with reading(cache), changed_by(mix):
             output = network(
                 new,
                 position_ids=torch.arange(shared, len(tokens), device=new.device)[None],
-                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=new.device),
+                attention_mask=nothing_masked(new.device),
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,

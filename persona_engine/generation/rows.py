@@ -5,15 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from persona_engine.generation.adapters import LoraAdapter, Mix, adapted
-from persona_engine.generation.attention import reading
+from persona_engine.generation.adapters import LoraAdapter, Mix
+from persona_engine.generation.attention import nothing_masked, reading
 from persona_engine.generation.key_values import BranchCache, ReadPrompt
 from persona_engine.generation.layer_tap import LayerTap
-from persona_engine.generation.loading import LoadedModel
+from persona_engine.generation.projections import changed_by
+
+if TYPE_CHECKING:
+    from persona_engine.generation.loading import LoadedModel
 
 Tokens = Sequence[Sequence[int]]
 
@@ -97,8 +100,7 @@ class SharedPromptRows:
         self._tap = tap
         self._cache = BranchCache(prompts, list(of_row))
         self._mixes: dict[tuple[int, ...], Mix | None] = {}
-        # Attention knows by itself what each token may see; a ready mask saves making one.
-        self._mask = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=model.device)
+        self._mask = nothing_masked(model.device)
 
     def read(self, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Read one token in each row, or several side by side; see `Rows.read`."""
@@ -106,7 +108,7 @@ class SharedPromptRows:
         new = len(tokens[0])
         starts = [len(cache.prompts[prompt].tokens) + cache.length for prompt in cache.of_row]
         positions = torch.tensor(starts, device=device)[:, None].expand(-1, new)
-        with reading(cache), adapted(self._mix()):
+        with reading(cache), changed_by(self._mix()):
             output, hidden = self._tap.run(
                 self._model.network,
                 input_ids=torch.tensor(tokens, device=device),
@@ -177,7 +179,7 @@ class _PlainRows:
             members = self._members(prompt)
             if members:
                 chosen = [tokens[row] for row in members]
-                with adapted(self._mixes[prompt]):
+                with changed_by(self._mixes[prompt]):
                     logits, hidden = self._run(cache, chosen)
                 found.update(zip(members, zip(logits, hidden, strict=True), strict=True))
         self._side_by_side = [] if new == 1 else caches
@@ -237,6 +239,6 @@ def _read(model: LoadedModel, prompt: Asked) -> tuple[Any, torch.Tensor]:
     network: Any = model.network
     cache: Any = DynamicCache(config=network.config)
     tokens = torch.tensor([prompt.tokens], device=model.device)
-    with adapted(model.adapters.mix([prompt.adapter])):
+    with changed_by(model.adapters.mix([prompt.adapter])):
         output = network(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return cache, output.logits[0, -1]

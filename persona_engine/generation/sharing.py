@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from persona_engine.generation.attention import reading
-from persona_engine.generation.key_values import BranchCache
 from persona_engine.generation.prompts import PromptReader
+from persona_engine.generation.rows import SharedPromptRows
 
 if TYPE_CHECKING:
     from persona_engine.generation.loading import LoadedModel
@@ -48,18 +47,6 @@ def _has_windows(network: Any) -> bool:  # noqa: ANN401  # a transformers model
 def _apart(model: LoadedModel, tokens: list[int]) -> torch.Tensor:
     """Return the logits ``(3, V)`` after the last three tokens, the others read as a prompt."""
     prompt = PromptReader(model, most_bytes=0).read(tokens[:-2])
-    cache = BranchCache([prompt], [0])
-    network: Any = model.network
-    found = [prompt.logits]
-    for position in (_TRIED - 2, _TRIED - 1):
-        with reading(cache):
-            output = network(
-                torch.tensor([[tokens[position]]], device=model.device),
-                position_ids=torch.tensor([[position]], device=model.device),
-                attention_mask=torch.ones((1, 1, 1, 1), dtype=torch.bool, device=model.device),
-                past_key_values=cache,
-                use_cache=True,
-            )
-        cache.advance()
-        found.append(output.logits[0, -1])
-    return torch.stack(found)
+    rows = SharedPromptRows(model, model.tap(1), [prompt], [0])
+    after = [rows.read([[token]])[0][0, 0] for token in tokens[-2:]]
+    return torch.stack([prompt.logits, *after])

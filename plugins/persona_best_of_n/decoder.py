@@ -7,8 +7,13 @@ from dataclasses import replace
 
 from persona_best_of_n.growth import Growth
 from persona_best_of_n.pruning import Pruning
-from persona_engine.decoding import Objective, Outlet, begin, conclude
-from persona_engine.errors import ConfigError
+from persona_engine.decoding import (
+    Objective,
+    Outlet,
+    begin,
+    check_setting,
+    conclude,
+)
 from persona_engine.interfaces import Generator, Reward
 from persona_engine.types import DecodingRequest, Generation
 
@@ -72,12 +77,12 @@ class BestOfN:
         caution: float = 0.0,
         likelihood: float = 0.0,
     ) -> None:
-        _check("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
-        _check("length_spread", length_spread, 0.0 <= length_spread <= 20.0, "0 to 20")
-        _check("styled", styled, 0.0 <= styled <= 1.0, "0 to 1")
-        _check("reject", reject, 0.0 <= reject < 1.0, "0 to below 1")
-        _check("every", every, 1 <= every <= 4_096, "1 to 4096")
-        _check("settled", settled, 0.5 <= settled <= 1.0, "0.5 to 1")
+        check_setting("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
+        check_setting("length_spread", length_spread, 0.0 <= length_spread <= 20.0, "0 to 20")
+        check_setting("styled", styled, 0.0 <= styled <= 1.0, "0 to 1")
+        check_setting("reject", reject, 0.0 <= reject < 1.0, "0 to below 1")
+        check_setting("every", every, 1 <= every <= 4_096, "1 to 4096")
+        check_setting("settled", settled, 0.5 <= settled <= 1.0, "0.5 to 1")
         self._min_confidence = min_confidence
         self._length_spread = length_spread
         self._styled = styled
@@ -132,8 +137,3 @@ class BestOfN:
         # One that is left alone was preferred to all others before they had ended.
         decided = generation.decided or len(generation.candidates) == 1
         return replace(generation, decided=decided, reason=f"{generation.reason}; {grown.note}")
-
-
-def _check(name: str, value: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}, expected {expected}")

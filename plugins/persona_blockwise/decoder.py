@@ -13,11 +13,11 @@ from persona_engine.decoding import (
     Objective,
     Outlet,
     begin,
+    check_setting,
     conclude,
     load_prefix_value,
     note_choice,
 )
-from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Branches, Generator, Reward
 from persona_engine.types import DecodingRequest, Generation, Sampling
 
@@ -83,16 +83,18 @@ class Blockwise:
         caution: float = 0.0,
         likelihood: float = 0.0,
     ) -> None:
-        _check("block", block, 1 <= block <= 4_096, "1 to 4096")
-        _check("keep", keep, 1 <= keep <= 256, "1 to 256")
-        _check("choice", choice, choice in ("best", "soft"), "'best' or 'soft'")
-        _check("temperature", temperature, 0.0 < temperature <= 100.0, "above 0, at most 100")
-        _check("resample_below", resample_below, 0.0 <= resample_below <= 1.0, "0 to 1")
-        _check("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
-        _check("length_spread", length_spread, 0.0 <= length_spread <= 20.0, "0 to 20")
-        _check("look_ahead", look_ahead, 0 <= look_ahead <= 4_096, "0 to 4096")
-        _check("styled", styled, 0.0 <= styled <= 1.0, "0 to 1")
-        _check("foresee", foresee, isinstance(foresee, bool), "true or false")
+        check_setting("block", block, 1 <= block <= 4_096, "1 to 4096")
+        check_setting("keep", keep, 1 <= keep <= 256, "1 to 256")
+        check_setting("choice", choice, choice in ("best", "soft"), "'best' or 'soft'")
+        check_setting(
+            "temperature", temperature, 0.0 < temperature <= 100.0, "above 0, at most 100"
+        )
+        check_setting("resample_below", resample_below, 0.0 <= resample_below <= 1.0, "0 to 1")
+        check_setting("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
+        check_setting("length_spread", length_spread, 0.0 <= length_spread <= 20.0, "0 to 20")
+        check_setting("look_ahead", look_ahead, 0 <= look_ahead <= 4_096, "0 to 4096")
+        check_setting("styled", styled, 0.0 <= styled <= 1.0, "0 to 1")
+        check_setting("foresee", foresee, isinstance(foresee, bool), "true or false")
         self._foresee = foresee
         self._objective = Objective(caution=caution, likelihood=likelihood)
         self._look_ahead = look_ahead
@@ -190,8 +192,3 @@ def _give_way(
     )
     if np.any(heirs != np.arange(branches.size)):
         branches.fork(heirs.tolist())
-
-
-def _check(name: str, value: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}, expected {expected}")

@@ -8,7 +8,15 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from persona_engine.decoding import Objective, Outlet, begin, conclude, end_biases, note_choice
+from persona_engine.decoding import (
+    Objective,
+    Outlet,
+    begin,
+    check_setting,
+    conclude,
+    end_biases,
+    note_choice,
+)
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.generation import persona_generators
 from persona_engine.interfaces import Branches, Generator, Reward
@@ -88,14 +96,16 @@ class LogitArithmetic:
         length_spread: float = 3.0,
     ) -> None:
         each_within = bool(strengths) and all(_within(each, -10.0, 10.0) for each in strengths)
-        _check("strengths", strengths, each_within, "one or more numbers from -10 to 10")
-        _check("plausible", plausible, _within(plausible, 0.0, 1.0), "0 to 1")
-        _check("styles", styles, styles in range(1, 17), "1 to 16")
-        _check("implicit", implicit, _within(implicit, 0.0, 100.0), "0 to 100")
-        _check("min_confidence", min_confidence, _within(min_confidence, 0.5, 1.0), "0.5 to 1")
-        _check("length_spread", length_spread, _within(length_spread, 0.0, 20.0), "0 to 20")
+        check_setting("strengths", strengths, each_within, "one or more numbers from -10 to 10")
+        check_setting("plausible", plausible, _within(plausible, 0.0, 1.0), "0 to 1")
+        check_setting("styles", styles, styles in range(1, 17), "1 to 16")
+        check_setting("implicit", implicit, _within(implicit, 0.0, 100.0), "0 to 100")
+        check_setting(
+            "min_confidence", min_confidence, _within(min_confidence, 0.5, 1.0), "0.5 to 1"
+        )
+        check_setting("length_spread", length_spread, _within(length_spread, 0.0, 20.0), "0 to 20")
         weighed = all(_within(each, -10.0, 10.0) for each in (adapters or {}).values())
-        _check("adapters", adapters, weighed, "names with numbers from -10 to 10")
+        check_setting("adapters", adapters, weighed, "names with numbers from -10 to 10")
         if reference is not None and expert is None:
             raise ConfigError(
                 "there is a reference and no expert", remedy="name the tuned model as `expert`"
@@ -254,8 +264,3 @@ def _grow(step: Callable[[], StepResult], outlet: Outlet) -> tuple[str, ...]:
 def _within(value: object, least: float, most: float) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(float(value)) and least <= float(value) <= most  # type: ignore[arg-type]
-
-
-def _check(name: str, value: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}, expected {expected}")

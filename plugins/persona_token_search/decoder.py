@@ -10,10 +10,10 @@ from persona_engine.decoding import (
     Outlet,
     PrefixValue,
     begin,
+    check_setting,
     conclude,
     load_prefix_value,
 )
-from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Generator, Reward
 from persona_engine.types import DecodingRequest, Generation
 from persona_token_search.choice import How
@@ -77,14 +77,14 @@ class TokenSearch:
         foresee: bool = True,
         min_confidence: float = 0.55,
     ) -> None:
-        _check("k", k, 2 <= k <= 256, "2 to 256")
-        _check("plausible", plausible, 0.0 <= plausible < 1.0, "0 to below 1")
-        _check("choice", choice, choice in ("sampled", "best"), "'sampled' or 'best'")
-        _check("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
-        _check("most_kl", most_kl, 0.0 < most_kl <= 100.0, "above 0, at most 100")
-        _check("foresee", foresee, isinstance(foresee, bool), "true or false")
+        check_setting("k", k, 2 <= k <= 256, "2 to 256")
+        check_setting("plausible", plausible, 0.0 <= plausible < 1.0, "0 to below 1")
+        check_setting("choice", choice, choice in ("sampled", "best"), "'sampled' or 'best'")
+        check_setting("min_confidence", min_confidence, 0.5 <= min_confidence <= 1.0, "0.5 to 1")
+        check_setting("most_kl", most_kl, 0.0 < most_kl <= 100.0, "above 0, at most 100")
+        check_setting("foresee", foresee, isinstance(foresee, bool), "true or false")
         objective = Objective(caution=caution, likelihood=likelihood)
-        _check("likelihood", likelihood, likelihood > 0.0, "above 0")
+        check_setting("likelihood", likelihood, likelihood > 0.0, "above 0")
         self._rules = Rules(k, plausible, choice, objective, most_kl)
         self._foresee = foresee
         self._min_confidence = min_confidence
@@ -137,8 +137,3 @@ class TokenSearch:
         if not self._foresee:
             return None
         return load_prefix_value(generator.feature_encoder.fingerprint)
-
-
-def _check(name: str, value: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}, expected {expected}")
