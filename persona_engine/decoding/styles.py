@@ -34,8 +34,7 @@ def styled_prompts(
 def with_style(conversation: Conversation, style: str) -> tuple[Message, ...]:
     """Return the conversation with a wish about style at the end of its last user turn.
 
-    A small model heeds it there more than in a system message, and more as a plain sentence than
-    in a block. Without a user turn the conversation stays as it is.
+    Without a user turn the conversation stays as it is.
 
     Examples:
         >>> turn = Message(role="user", content="Plan my weekend.")

@@ -31,8 +31,7 @@ class TokenSearch:
     at the request's temperature, or the best one is taken. y⁺ is y with v and what will follow: a
     prefix value head (`persona_engine.decoding.PrefixValue`, as CD-FUDGE, Mudgal et al. 2024, arXiv
     2310.17022) reads in v's own hidden state what the rest of the reply will be like. Without it,
-    in a feature space that has none, tokens are judged for themselves, which is what ARGS does: it
-    gains as much reward, but others than the person's own reward see little of it. r is the reward
+    in a feature space that has none, tokens are judged for themselves, as in ARGS. r is the reward
     of a mean over tokens, which one token moves by 1 / |y|; times |y| it is what this token adds to
     the sum, so that w weighs alike from the first token to the last. It is ascent of |y| · J(y), J
     being `persona_engine.decoding.Objective` and w its ``likelihood``; ARGS' own weight is 1 / w.

@@ -5,8 +5,10 @@ import shutil
 import warnings
 
 import numpy as np
+import peft
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from persona_best_of_n import BestOfN
 from persona_engine.errors import NotFoundError, WeightsError
@@ -15,8 +17,6 @@ from persona_engine.generation.local import LocalGenerator
 from persona_engine.generation.model import LocalModel
 from persona_engine.types import DecodingRequest, Prompt, Reading, Sampling
 from persona_logit_arithmetic import LogitArithmetic
-
-peft = pytest.importorskip("peft")
 
 ASK = [{"role": "user", "content": "How do I make a good cup of coffee?"}]
 PLAIN = Sampling(temperature=1.0, top_p=0.95, max_tokens=16)
@@ -145,17 +145,28 @@ def test_other_kinds_of_adapters_are_refused(generator, adapters, tmp_path, chan
     assert generator.prefill_each([using("dry")], seed=0)
 
 
-def test_damaged_and_foreign_files_are_refused(generator, adapters, tmp_path, tiny_folder):
+def test_damaged_files_are_refused(generator, adapters, tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         generator.load_adapter("new", tmp_path / "nowhere")
     folder = _rewritten(adapters[0] / "dry", tmp_path / "damaged")
     (folder / "adapter_model.safetensors").write_bytes(b"\x80\x04 a pickle")
     with pytest.raises(WeightsError, match="safetensors"):
         generator.load_adapter("new", folder)
-    other = LocalGenerator(LocalModel(tiny_folder, dtype="float32"))
-    if "gpt_neox" in str(tiny_folder):
-        with pytest.raises(WeightsError, match="no linear layer of this network"):
-            other.load_adapter("new", adapters[0] / "dry")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda key, each: (key.replace("q_proj", "query"), each), "no linear layer"),
+        (lambda key, each: (key, each[..., :-1].contiguous()), "has shapes"),
+    ],
+)
+def test_adapters_of_other_networks_are_refused(generator, adapters, tmp_path, change, message):
+    folder = _rewritten(adapters[0] / "dry", tmp_path / "foreign")
+    file = folder / "adapter_model.safetensors"
+    save_file(dict(change(key, each) for key, each in load_file(file).items()), file)
+    with pytest.raises(WeightsError, match=message):
+        generator.load_adapter("new", folder)
 
 
 def test_a_decoder_may_steer_by_an_adapter(generator, adapters):
