@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 import pluggy
 
 from persona_engine.interfaces import (
+    AdapterTrainer,
+    Clusterer,
     Decoder,
     Encoder,
     Generator,
@@ -104,5 +106,25 @@ def persona_principle_inducers() -> Mapping[str, Callable[..., PrincipleInducer]
 
     Called once, when an engine starts. The factory is called with the plugin's settings and
     returns a `PrincipleInducer`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_clusterers() -> Mapping[str, Callable[..., Clusterer]]:
+    """Register clusterers, which find groups of users with shared taste.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns a `Clusterer`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_adapter_trainers() -> Mapping[str, Callable[..., AdapterTrainer]]:
+    """Register trainers, each of which trains a cluster's adapter by one objective.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns an `AdapterTrainer`.
     """
     raise AssertionError("a hook specification is never called")

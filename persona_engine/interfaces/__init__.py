@@ -3,6 +3,7 @@
 Hooks (`persona_engine.hookspecs`) register factories of these; the hot path calls them directly.
 """
 
+from persona_engine.interfaces.adapters import AdapterTrainer, Clusterer, Needs, lacking
 from persona_engine.interfaces.decoding import (
     Branches,
     Decoder,
@@ -26,8 +27,10 @@ from persona_engine.interfaces.reward_models import AsksLanguageModel, RewardMod
 from persona_engine.interfaces.vectors import Encoder, ReadsPairs, VectorIndex
 
 __all__ = [
+    "AdapterTrainer",
     "AsksLanguageModel",
     "Branches",
+    "Clusterer",
     "Decoder",
     "Embed",
     "Encoder",
@@ -37,6 +40,7 @@ __all__ = [
     "InstructionVerifier",
     "LanguageTools",
     "MendsReplies",
+    "Needs",
     "PrincipleInducer",
     "Progress",
     "ReadPairs",
@@ -47,5 +51,6 @@ __all__ = [
     "TextReward",
     "VectorIndex",
     "given",
+    "lacking",
     "no_progress",
 ]

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args, overload
 
 from persona_engine.errors import ConfigError, PersonaError, PluginError
 from persona_engine.interfaces import (
+    AdapterTrainer,
+    Clusterer,
     Decoder,
     Encoder,
     Generator,
@@ -29,6 +31,8 @@ PluginKind = Literal[
     "instruction_verifier",
     "instruction_miner",
     "principle_inducer",
+    "clusterer",
+    "adapter_trainer",
 ]
 PluginStatus = Literal["active", "blocked", "failed"]
 Factories = Mapping[tuple[PluginKind, str], Callable[..., Any]]
@@ -44,6 +48,8 @@ _INTERFACES: Mapping[PluginKind, type] = {
     "instruction_verifier": InstructionVerifier,
     "instruction_miner": InstructionMiner,
     "principle_inducer": PrincipleInducer,
+    "clusterer": Clusterer,
+    "adapter_trainer": AdapterTrainer,
 }
 _ABSENT = object()
 
@@ -114,6 +120,12 @@ class Plugins:
     def create(
         self, kind: Literal["principle_inducer"], name: str, /, **settings: object
     ) -> PrincipleInducer: ...
+    @overload
+    def create(self, kind: Literal["clusterer"], name: str, /, **settings: object) -> Clusterer: ...
+    @overload
+    def create(
+        self, kind: Literal["adapter_trainer"], name: str, /, **settings: object
+    ) -> AdapterTrainer: ...
     @overload
     def create(self, kind: PluginKind, name: str, /, **settings: object) -> object: ...
     def create(self, kind: PluginKind, name: str, /, **settings: object) -> object:

@@ -1,5 +1,14 @@
 """Frozen values that cross boundaries between the engine, its plugins and its users."""
 
+from persona_engine.types.adapters import (
+    Beliefs,
+    Clustering,
+    RatedReply,
+    RewardOfTexts,
+    TrainedAdapter,
+    TrainingPair,
+    TrainingTask,
+)
 from persona_engine.types.chat import (
     Answer,
     Candidate,
@@ -70,10 +79,12 @@ __all__ = [
     "Answer",
     "Arrays",
     "AttributePairs",
+    "Beliefs",
     "Block",
     "Budget",
     "Candidate",
     "Check",
+    "Clustering",
     "Comparison",
     "Compute",
     "Considered",
@@ -107,12 +118,14 @@ __all__ = [
     "Prompt",
     "Question",
     "Ranking",
+    "RatedReply",
     "Reaction",
     "ReactionKind",
     "Reading",
     "Receipt",
     "Record",
     "Reply",
+    "RewardOfTexts",
     "Role",
     "Sampling",
     "Scope",
@@ -126,6 +139,9 @@ __all__ = [
     "Strength",
     "Taste",
     "Trace",
+    "TrainedAdapter",
+    "TrainingPair",
+    "TrainingTask",
     "Verification",
     "Wish",
 ]

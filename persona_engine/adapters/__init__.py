@@ -1,0 +1,1 @@
+"""Clusters of users, and the adapters that are trained, judged, kept and routed for them."""
