@@ -138,8 +138,8 @@ class TrainingTask:
         rated: Their ratings.
         prompts: What replies may be sampled for, by methods that train on the model's own.
         reward: The cluster's mean reward ``(n,)`` of ``n`` replies to a prompt, if there is one.
-        contrasts: Prompts with, in the same place, the same prompts told what the users like, for
-            methods that compare the model with and without it.
+        contrasts: For each pair, in the same place, its prompt told what the users like, for
+            methods that compare the model with and without it; empty if it was not asked.
         seed: Decides everything.
     """
 
@@ -149,7 +149,7 @@ class TrainingTask:
     rated: tuple[RatedReply, ...] = ()
     prompts: tuple[Conversation, ...] = ()
     reward: RewardOfTexts | None = None
-    contrasts: Mapping[Conversation, Conversation] = field(default_factory=dict)
+    contrasts: tuple[Conversation, ...] = ()
     seed: int = 0
 
 
