@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from persona_engine.encoders.batching import batches_by_length
+from persona_engine.generation.adapters import LoraAdapter
 from persona_engine.generation.loading import LoadedModel
+from persona_engine.generation.projections import changed_by
 from persona_engine.types import FloatArray
 
 _MOST_TOKENS = 1024  # of replies read at once: each has a logit for every word of the vocabulary
@@ -18,7 +20,11 @@ _MOST_TOKENS = 1024  # of replies read at once: each has a logit for every word 
 
 @torch.inference_mode()
 def log_likelihoods(
-    model: LoadedModel, prompts: Sequence[Sequence[int]], replies: Sequence[Sequence[int]]
+    model: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    replies: Sequence[Sequence[int]],
+    *,
+    adapter: LoraAdapter | None = None,
 ) -> FloatArray:
     """Return ``Σ_t log π(y_t | x, y_<t)`` of each reply's tokens after its prompt's, ``(n,)``.
 
@@ -28,6 +34,7 @@ def log_likelihoods(
         model: The network.
         prompts: Token ids, at least one each.
         replies: Token ids, at least one each.
+        adapter: What changes the network; None for the network as it is.
     """
     result = np.zeros(len(replies), np.float32)
     together: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -38,12 +45,16 @@ def log_likelihoods(
             [len(replies[row]) for row in rows], max_tokens=_MOST_TOKENS
         ):
             chosen = [rows[place] for place in batch]
-            result[chosen] = _after_prompt(model, prompt, [replies[row] for row in chosen])
+            some = [replies[row] for row in chosen]
+            result[chosen] = _after_prompt(model, prompt, some, adapter)
     return result
 
 
 def _after_prompt(
-    model: LoadedModel, prompt: Sequence[int], replies: Sequence[Sequence[int]]
+    model: LoadedModel,
+    prompt: Sequence[int],
+    replies: Sequence[Sequence[int]],
+    adapter: LoraAdapter | None,
 ) -> FloatArray:
     """Return the log-likelihoods ``(B,)`` of replies after one prompt.
 
@@ -54,13 +65,16 @@ def _after_prompt(
     network: Any = model.network
     cache: Any = DynamicCache(config=network.config)
     told: Mapping[str, Any] = {"past_key_values": cache, "use_cache": True}
-    first = network(_tensor([prompt], model), **told, logits_to_keep=1).logits  # (1, 1, V)
+    with changed_by(model.adapters.mix([adapter])):
+        first = network(_tensor([prompt], model), **told, logits_to_keep=1).logits  # (1, 1, V)
     cache.batch_repeat_interleave(len(replies))
     longest = max(map(len, replies))
     tokens = _tensor([[*each, *[0] * (longest - len(each))] for each in replies], model)  # (B, T)
     logits = first.expand(len(replies), -1, -1)
     if longest > 1:
-        logits = torch.cat([logits, network(tokens[:, :-1], **told).logits], dim=1)  # (B, T, V)
+        with changed_by(model.adapters.mix([adapter] * len(replies))):
+            further = network(tokens[:, :-1], **told).logits
+        logits = torch.cat([logits, further], dim=1)  # (B, T, V)
     chosen = logits.gather(-1, tokens[..., None])[..., 0].float()
     log_probs = chosen - torch.stack([each.float().logsumexp(-1) for each in logits])  # (B, T)
     lengths = torch.tensor([len(each) for each in replies], device=model.device)

@@ -101,7 +101,11 @@ class LocalGenerator:
         return CachedBranches(self._setup, Seats(list(places), of_reading, prompts), seed=seed)
 
     def log_likelihood(
-        self, conversations: Sequence[Conversation], responses: Sequence[str]
+        self,
+        conversations: Sequence[Conversation],
+        responses: Sequence[str],
+        *,
+        adapter: str | None = None,
     ) -> FloatArray:
         """Return the summed log-probability ``(n,)`` of each response given its conversation.
 
@@ -112,9 +116,11 @@ class LocalGenerator:
         Args:
             conversations: ``n`` conversations; an empty one stands for no prompt.
             responses: ``n`` texts.
+            adapter: Name of a loaded adapter; None for the model as it is.
 
         Raises:
             InvalidInputError: The numbers differ, a response is blank, or a message is malformed.
+            NotFoundError: The adapter is not loaded.
             GenerationError: The model's output is not a number.
             WeightsError: The model cannot be loaded.
         """
@@ -125,13 +131,14 @@ class LocalGenerator:
                 f"{len(conversations)} conversations and {len(responses)} responses, "
                 "expected as many"
             )
-        context = self._model.context
+        loaded, context = self._model.load(), self._model.context
+        changed = None if adapter is None else loaded.adapters.find(adapter)
         replies = [self._format.reply_ids(text)[: context - context // 4] for text in responses]
         prompts = [
             self._format.prompt_ids(each, room=context - len(reply))
             for each, reply in zip(conversations, replies, strict=True)
         ]
-        found = log_likelihoods(self._model.load(), prompts, replies)
+        found = log_likelihoods(loaded, prompts, replies, adapter=changed)
         if not np.isfinite(found).all():
             raise GenerationError(
                 "the model's log-probabilities are not finite",

@@ -70,6 +70,22 @@ def by_peft(generator, model, tokens):
     return model(torch.tensor([prompt + tokens])).logits[0, -1].log_softmax(-1).numpy()
 
 
+@torch.inference_mode()
+def test_likelihoods_are_those_of_peft(generator, adapters):
+    chat = ChatFormat(generator._model.load().tokenizer)
+    head = chat.prompt_ids(ASK, room=120)
+    texts = ["Short.", "A reply should be long when the person wants detail."]
+    found = generator.log_likelihood([ASK] * 2, texts, adapter="warm")
+    for text, value in zip(texts, found, strict=True):
+        reply = chat.reply_ids(text)
+        log_probs = adapters[1]["warm"](torch.tensor([head + reply])).logits[0].log_softmax(-1)
+        expected = sum(log_probs[len(head) - 1 + n, each] for n, each in enumerate(reply))
+        assert value == pytest.approx(float(expected), abs=2e-3)
+    assert np.abs(found - generator.log_likelihood([ASK] * 2, texts)).min() > 0.1
+    with pytest.raises(NotFoundError, match="'wet' is not loaded"):
+        generator.log_likelihood([ASK], ["Short."], adapter="wet")
+
+
 def test_rows_of_one_batch_use_different_adapters_as_peft_does(generator, adapters):
     names = ["warm", None, "dry", "odd", "warm"]
     branches = generator.prefill_each([using(name) for name in names], seed=0)
