@@ -30,20 +30,39 @@ class Beliefs:
         mean: ``(U, k)``.
         covariance: ``(U, k, k)``.
         count: Comparisons that each belief rests on, ``(U,)``.
+        prior_mean: What is believed of who has not answered anything, ``(k,)``; 0 if omitted.
+        prior_covariance: Likewise, ``(k, k)``; the identity if omitted.
+        indifferent: ``(k,)`` where somebody stands to whom all replies are alike, which is what
+            answers at random look like; the prior's mean if omitted.
     """
 
     users: tuple[str, ...]
     mean: FloatArray
     covariance: FloatArray
     count: np.ndarray[Any, np.dtype[np.int64]]
+    prior_mean: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
+    prior_covariance: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
+    indifferent: FloatArray = None  # type: ignore[assignment]  # filled in __post_init__
 
     def __post_init__(self) -> None:
         users, width = len(self.users), self.mean.shape[-1]
+        if self.prior_mean is None:
+            object.__setattr__(self, "prior_mean", np.zeros(width, np.float32))
+        if self.prior_covariance is None:
+            object.__setattr__(self, "prior_covariance", np.eye(width, dtype=np.float32))
+        if self.indifferent is None:
+            object.__setattr__(self, "indifferent", self.prior_mean)
         shapes = (self.mean.shape, self.covariance.shape, self.count.shape)
         if shapes != ((users, width), (users, width, width), (users,)):
             raise InvalidInputError(
                 f"beliefs about {users} users have shapes {shapes}, "
                 "expected (U, k), (U, k, k) and (U,)"
+            )
+        shared = (self.prior_mean.shape, self.prior_covariance.shape, self.indifferent.shape)
+        if shared != ((width,), (width, width), (width,)):
+            raise InvalidInputError(
+                f"prior and the indifferent person have shapes {shared}, expected those of width "
+                f"{width}"
             )
 
     def __len__(self) -> int:
