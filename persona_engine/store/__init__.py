@@ -8,9 +8,14 @@ from persona_engine.store.embeddings import content_key
 from persona_engine.store.events import check_comparison
 from persona_engine.store.migrate import SchemaStatus, downgrade, schema_status, upgrade
 from persona_engine.store.records import (
+    AdapterRow,
+    Artefact,
     AuditEvent,
+    ClusteringRow,
+    ClusterRow,
     Fold,
     ForgottenRows,
+    NewAdapter,
     NewComparison,
     PopulationRow,
     StoredReply,
@@ -21,10 +26,15 @@ from persona_engine.store.user_store import UserStore
 from persona_engine.store.validate import check_json, check_text
 
 __all__ = [
+    "AdapterRow",
+    "Artefact",
     "AuditEvent",
     "Clock",
+    "ClusterRow",
+    "ClusteringRow",
     "Fold",
     "ForgottenRows",
+    "NewAdapter",
     "NewComparison",
     "PopulationRow",
     "SchemaStatus",

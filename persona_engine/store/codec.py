@@ -1,4 +1,4 @@
-"""Posteriors and populations as bytes: safetensors, never pickle."""
+"""Posteriors, populations and clusterings as bytes: safetensors, never pickle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from persona_engine.errors import ArtefactError, InvalidInputError
-from persona_engine.types import Arrays, FloatArray, Population, Posterior
+from persona_engine.types import Arrays, Clustering, FloatArray, Population, Posterior
 
 _FORMAT = "1"
 _STATE = "state."
@@ -81,6 +81,34 @@ def decode_population(blob: bytes, meta: Mapping[str, Any], *, version: str) -> 
     return population
 
 
+def encode_clustering(clustering: Clustering) -> bytes:
+    """Return a clustering's state as bytes; its ``meta`` is kept beside it, as JSON."""
+    about = {
+        "format": _FORMAT,
+        "clusterer": clustering.clusterer,
+        "population": clustering.population,
+        "names": json.dumps(list(clustering.names)),
+    }
+    return _encode("clustering", clustering.arrays, about)
+
+
+def decode_clustering(blob: bytes, meta: Mapping[str, Any], *, version: str) -> Clustering:
+    """Return the clustering of `encode_clustering`'s bytes and its ``meta``.
+
+    Raises:
+        ArtefactError: The bytes are damaged, or their content is not that of ``version``.
+    """
+    arrays, about = _decode("clustering", blob)
+    try:
+        names = tuple(json.loads(about["names"]))
+        found = Clustering(about["clusterer"], about["population"], names, arrays, meta)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged("clustering", f"{error!r}") from error
+    if found.version != version:
+        raise _damaged("clustering", f"content is {found.version}, expected {version}")
+    return found
+
+
 def encode_vector(vector: FloatArray) -> bytes:
     """Return ``(D,)`` features as little-endian float32 bytes.
 
@@ -127,7 +155,8 @@ def _decode(what: str, blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, 
 
 
 def _damaged(what: str, why: str) -> ArtefactError:
+    command = "persona cluster" if what == "clustering" else "persona fit"
     return ArtefactError(
         f"the stored {what} is damaged: {why}",
-        remedy="run `persona fit`, which builds it again from the events",
+        remedy=f"run `{command}`, which builds it again from the events",
     )

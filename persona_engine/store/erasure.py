@@ -23,6 +23,7 @@ _CHILDREN_FIRST = (
     schema.steering,
     schema.posterior,
     schema.population_user,
+    schema.clustering_user,
     schema.adapter_user,
     schema.app_user,
 )
@@ -63,23 +64,21 @@ _OTHER_INSTRUCTIONS = select(schema.instruction.c.text, schema.instruction.c.sco
     schema.instruction.c.user != bindparam("of_user"),
     schema.instruction.c.text.in_(bindparam("texts", expanding=True)),
 )
-_VERSIONS = select(schema.population_user.c.version).where(*_mine(schema.population_user))
-_ADAPTERS = select(schema.adapter_user.c.adapter).where(*_mine(schema.adapter_user))
-_MARK_POPULATIONS = (
-    update(schema.population)
-    .where(
-        schema.population.c.tenant == bindparam("in_tenant"),
-        schema.population.c.version.in_(bindparam("names", expanding=True)),
+_LEARNED = tuple(
+    (
+        select(users.c.version).where(*_mine(users)),
+        update(table)
+        .where(
+            table.c.tenant == bindparam("in_tenant"),
+            table.c.version.in_(bindparam("names", expanding=True)),
+        )
+        .values(stale=True),
     )
-    .values(stale=True)
-)
-_MARK_ADAPTERS = (
-    update(schema.adapter)
-    .where(
-        schema.adapter.c.tenant == bindparam("in_tenant"),
-        schema.adapter.c.name.in_(bindparam("names", expanding=True)),
+    for users, table in (
+        (schema.population_user, schema.population),
+        (schema.clustering_user, schema.clustering),
+        (schema.adapter_user, schema.adapter),
     )
-    .values(stale=True)
 )
 _DROP_AUDIT = delete(schema.audit_event).where(
     schema.audit_event.c.tenant == bindparam("in_tenant"),
@@ -109,12 +108,12 @@ def forget(database: Database, scope: Scope, *, now: int) -> ForgottenRows:
 
 
 def _mark_stale(connection: Connection, key: dict[str, str]) -> tuple[str, ...]:
-    versions = sorted(connection.execute(_VERSIONS, key).scalars())
-    adapters = sorted(connection.execute(_ADAPTERS, key).scalars())
-    tenant = {"in_tenant": key["in_tenant"]}
-    connection.execute(_MARK_POPULATIONS, {**tenant, "names": versions})
-    connection.execute(_MARK_ADAPTERS, {**tenant, "names": adapters})
-    return (*versions, *adapters)
+    marked: list[str] = []
+    for learned, mark in _LEARNED:
+        versions = sorted(connection.execute(learned, key).scalars())
+        connection.execute(mark, {"in_tenant": key["in_tenant"], "names": versions})
+        marked += versions
+    return tuple(marked)
 
 
 def _drop_cached(connection: Connection, key: dict[str, str]) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, func, literal_column, select
 
 from persona_engine.errors import ArtefactError, StoreError, StoreUnavailableError
 from persona_engine.store import schema
-from persona_engine.store.codec import decode_population, decode_posterior
+from persona_engine.store.codec import decode_clustering, decode_population, decode_posterior
 from persona_engine.store.database import Database
 
 _EVENTS = (
@@ -39,6 +39,7 @@ _OVERCOUNTED = (
 )
 _POSTERIORS = select(schema.posterior.c.tenant, schema.posterior.c.user, schema.posterior.c.blob)
 _POPULATIONS = select(schema.population)
+_CLUSTERINGS = select(schema.clustering)
 
 
 def faults(database: Database) -> tuple[str, ...]:
@@ -87,3 +88,8 @@ def _byte_faults(connection: Connection) -> Iterator[str]:
             decode_population(row.state, row.meta, version=row.version)
         except ArtefactError as error:
             yield f"population {row.version!r} in tenant {row.tenant!r}: {error.message}"
+    for row in connection.execute(_CLUSTERINGS):
+        try:
+            decode_clustering(row.state, row.meta, version=row.version)
+        except ArtefactError as error:
+            yield f"clustering {row.version!r} in tenant {row.tenant!r}: {error.message}"

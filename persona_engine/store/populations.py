@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from persona_engine.errors import NotFoundError
 from persona_engine.store.clock import from_micros
 from persona_engine.store.codec import decode_population, encode_population
 from persona_engine.store.database import Database
-from persona_engine.store.embeddings import batched
+from persona_engine.store.learned_from import checked_users, known_users, replace_users
 from persona_engine.store.records import PopulationRow
-from persona_engine.store.schema import app_user, population_user
 from persona_engine.store.schema import population as table
+from persona_engine.store.schema import population_user
 from persona_engine.store.users import ensure_tenant
-from persona_engine.store.validate import check_json, check_name, check_scope_name, check_text
+from persona_engine.store.validate import check_json, check_name, check_text
 from persona_engine.types import Population
 
 _OF_TENANT = table.c.tenant == bindparam("in_tenant")
@@ -31,19 +31,6 @@ _NEW = upsert(table)
 _SAVE = _NEW.on_conflict_do_update(
     index_elements=[table.c.tenant, table.c.version],
     set_={"trained_users": _NEW.excluded.trained_users, "stale": _NEW.excluded.stale},
-)
-_CLEAR_USERS = delete(population_user).where(
-    population_user.c.tenant == bindparam("in_tenant"),
-    population_user.c.version == bindparam("with_version"),
-)
-_ADD_USERS = insert(population_user)
-_KNOWN_USERS = (
-    select(app_user.c.user)
-    .where(
-        app_user.c.tenant == bindparam("in_tenant"),
-        app_user.c.user.in_(bindparam("names", expanding=True)),
-    )
-    .with_for_update(read=True, key_share=True)
 )
 _PUBLISHED = select(table.c.version, table.c.meta, table.c.state).where(*_IN_USE)
 _PUBLISHED_VERSION = select(table.c.version).where(*_IN_USE)
@@ -72,21 +59,15 @@ def save(
 ) -> None:
     """Store a population and whom it learned from; see `TenantStore.save_population`."""
     row = _row(tenant, population, now)
-    learned_from = sorted(set(users))
-    for user in learned_from:
-        check_scope_name("user", user)
-    version = population.version
+    learned_from = checked_users(users)
 
     def work(connection: Connection) -> None:
         ensure_tenant(connection, tenant, now)
-        known = _known(connection, tenant, learned_from)
+        known = known_users(connection, tenant, learned_from)
         forgotten = len(known) < len(learned_from)
         about = {"trained_users": len(learned_from), "stale": forgotten}
         connection.execute(_SAVE, {**row, **about})
-        connection.execute(_CLEAR_USERS, {"in_tenant": tenant, "with_version": version})
-        if known:
-            members = [{"tenant": tenant, "user": user, "version": version} for user in known]
-            connection.execute(_ADD_USERS, members)
+        replace_users(connection, population_user, tenant, population.version, known)
 
     database.write(work)
 
@@ -162,15 +143,6 @@ def rows(database: Database, tenant: str) -> tuple[PopulationRow, ...]:
         )
         for row in found
     )
-
-
-def _known(connection: Connection, tenant: str, users: Sequence[str]) -> list[str]:
-    """Return which users exist; the others were forgotten while the population was fitted."""
-    known: list[str] = []
-    for some in batched(users):
-        parameters = {"in_tenant": tenant, "names": some}
-        known += connection.execute(_KNOWN_USERS, parameters).scalars()
-    return known
 
 
 def _row(tenant: str, population: Population, now: int) -> dict[str, object]:

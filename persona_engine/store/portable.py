@@ -49,6 +49,7 @@ _SELECTS = {
     "steering": _of_user(schema.steering),
     "posteriors": _of_user(schema.posterior),
     "populations": _of_user(schema.population_user),
+    "clusterings": _of_user(schema.clustering_user),
     "adapters": _of_user(schema.adapter_user),
 }
 _PROFILE = select(schema.app_user.c.created_at).where(

@@ -91,13 +91,118 @@ class PopulationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """One cluster of a clustering.
+
+    Args:
+        name: What it is called; lasting across refits.
+        place: Its column in memberships, from 0.
+        size: Users for whom it is the likeliest.
+        meta: What is told of it.
+    """
+
+    name: str
+    place: int
+    size: int
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringRow:
+    """A clustering without its state.
+
+    Args:
+        version: Content hash.
+        clusterer: Plugin that fitted it.
+        population: Version of the population in whose latent space it stands.
+        published: Whether it is the one in use.
+        stale: Whether somebody that it learned from was forgotten, so that it wants a refit.
+        trained_users: Users of this tenant that it learned from.
+        created_at: When it was saved.
+        meta: Settings and held-out figures.
+        clusters: Its clusters, in the order of their places.
+    """
+
+    version: str
+    clusterer: str
+    population: str
+    published: bool
+    stale: bool
+    trained_users: int
+    created_at: datetime
+    meta: Mapping[str, Any]
+    clusters: tuple[ClusterRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file outside the database that a row vouches for.
+
+    Args:
+        path: Relative to the folder that the program keeps such files in.
+        sha256: Of its content.
+        size: In bytes.
+    """
+
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewAdapter:
+    """A version of an adapter that is about to be stored.
+
+    Args:
+        version: Its id.
+        cluster: Lasting name of the cluster that it was trained for.
+        base: Hash of the base model.
+        artefact: The file that vouches for the adapter's.
+        meta: What is told of it, as JSON.
+    """
+
+    version: str
+    cluster: str
+    base: str
+    artefact: Artefact
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterRow:
+    """One version of an adapter, as the store knows it.
+
+    Args:
+        version: Its id.
+        cluster: Lasting name of the cluster that it was trained for.
+        base: Hash of the base model that it changes.
+        artefact: Path of the file that vouches for it, relative to the registry's folder.
+        sha256: That file's hash.
+        published: Whether it is the one in use for its cluster and base.
+        stale: Whether somebody that it learned from was forgotten, so that it wants training anew.
+        created_at: When it was saved.
+        meta: What is told of it: trainer, metrics and the like.
+    """
+
+    version: str
+    cluster: str
+    base: str
+    artefact: str
+    sha256: str
+    published: bool
+    stale: bool
+    created_at: datetime
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ForgottenRows:
     """What `UserStore.forget` deleted and marked.
 
     Args:
         rows: Deleted rows, by table.
         cached_embeddings: Deleted cached features, of texts that nobody else's events use.
-        stale: Versions of populations and names of adapters marked for refitting.
+        stale: Versions of populations, clusterings and adapters marked for refitting.
         erased_at: When.
     """
 

@@ -14,11 +14,9 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -27,42 +25,52 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0004"
-"""The migration that builds these tables."""
-
-NAME_LENGTH = 256
-"""Longest tenant, user, id or key, in characters."""
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
+from persona_engine.store.cluster_tables import (
+    adapter,
+    adapter_publication,
+    adapter_user,
+    artefact,
+    cluster,
+    clustering,
+    clustering_user,
+)
+from persona_engine.store.columns import (
+    NAME_LENGTH,
+    metadata,
+    name,
+    names,
+    of_tenant,
+    sequence,
+    time,
 )
 
+__all__ = [
+    "NAME_LENGTH",
+    "REVISION",
+    "adapter",
+    "adapter_publication",
+    "adapter_user",
+    "app_user",
+    "artefact",
+    "audit_event",
+    "cluster",
+    "clustering",
+    "clustering_user",
+    "comparison",
+    "embedding_cache",
+    "instruction",
+    "metadata",
+    "population",
+    "population_user",
+    "posterior",
+    "rating",
+    "reply",
+    "steering",
+    "tenant",
+]
 
-def _name(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, String(NAME_LENGTH), nullable=nullable)
-
-
-def _names(*names: str) -> tuple[Column[str], ...]:
-    return tuple(_name(name) for name in names)
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _sequence() -> Column[int]:
-    """Order of writing: the clock may stand still or go back."""
-    kind = BigInteger().with_variant(Integer, "sqlite")
-    return Column("sequence", kind, Identity(), primary_key=True)
-
-
-def _of_tenant() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["tenant"], ["tenant.tenant"])
+REVISION = "0005"
+"""The migration that builds these tables."""
 
 
 def _of_user() -> ForeignKeyConstraint:
@@ -78,26 +86,26 @@ def _of_reply() -> ForeignKeyConstraint:
 tenant = Table(
     "tenant",
     metadata,
-    _name("tenant"),
+    name("tenant"),
     Column("instruction_generation", BigInteger, nullable=False, server_default="0"),
-    _time("created_at"),
+    time("created_at"),
     PrimaryKeyConstraint("tenant"),
 )
 
 app_user = Table(
     "app_user",
     metadata,
-    *_names("tenant", "user"),
-    _time("created_at"),
+    *names("tenant", "user"),
+    time("created_at"),
     PrimaryKeyConstraint("tenant", "user"),
-    _of_tenant(),
+    of_tenant(),
 )
 
 reply = Table(
     "reply",
     metadata,
-    *_names("tenant", "user", "id"),
-    _time("created_at"),
+    *names("tenant", "user", "id"),
+    time("created_at"),
     Column("prompt", JSON, nullable=False),
     Column("text", Text, nullable=False),
     Column("candidates", JSON, nullable=False),
@@ -109,15 +117,15 @@ reply = Table(
 comparison = Table(
     "comparison",
     metadata,
-    _sequence(),
-    *_names("tenant", "user", "id"),
-    _time("created_at"),
+    sequence(),
+    *names("tenant", "user", "id"),
+    time("created_at"),
     Column("weight", Double, nullable=False),
     Column("tie", Boolean, nullable=False, server_default=false()),
-    _name("source"),
-    _name("question", nullable=True),
-    _name("reply", nullable=True),
-    _name("idempotency_key", nullable=True),
+    name("source"),
+    name("question", nullable=True),
+    name("reply", nullable=True),
+    name("idempotency_key", nullable=True),
     Column("ordinal", Integer, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("chosen", Text, nullable=False),
@@ -140,12 +148,12 @@ Index(
 rating = Table(
     "rating",
     metadata,
-    _sequence(),
-    *_names("tenant", "user", "id"),
-    _time("created_at"),
-    _name("reply"),
+    sequence(),
+    *names("tenant", "user", "id"),
+    time("created_at"),
+    name("reply"),
     Column("value", Double, nullable=False),
-    _name("idempotency_key", nullable=True),
+    name("idempotency_key", nullable=True),
     UniqueConstraint("tenant", "user", "id"),
     UniqueConstraint("tenant", "user", "idempotency_key"),
     _of_user(),
@@ -155,16 +163,16 @@ rating = Table(
 instruction = Table(
     "instruction",
     metadata,
-    _sequence(),
-    *_names("tenant", "user", "id"),
-    _time("created_at"),
-    *_names("kind", "strength", "source"),
+    sequence(),
+    *names("tenant", "user", "id"),
+    time("created_at"),
+    *names("kind", "strength", "source"),
     Column("trust", Double, nullable=False),
-    _name("status"),
-    _time("valid_from", nullable=True),
-    _time("valid_until", nullable=True),
-    _name("supersedes", nullable=True),
-    _name("superseded_by", nullable=True),
+    name("status"),
+    time("valid_from", nullable=True),
+    time("valid_until", nullable=True),
+    name("supersedes", nullable=True),
+    name("superseded_by", nullable=True),
     Column("language", String(35), nullable=False, server_default=""),
     Column("rests_on", Text, nullable=False, server_default="[]"),
     Column("scope", Text, nullable=False),
@@ -176,9 +184,9 @@ instruction = Table(
 steering = Table(
     "steering",
     metadata,
-    *_names("tenant", "user", "attribute"),
+    *names("tenant", "user", "attribute"),
     Column("strength", Double, nullable=False),
-    _time("created_at"),
+    time("created_at"),
     PrimaryKeyConstraint("tenant", "user", "attribute"),
     _of_user(),
 )
@@ -186,11 +194,11 @@ steering = Table(
 posterior = Table(
     "posterior",
     metadata,
-    *_names("tenant", "user", "reward_model", "population"),
+    *names("tenant", "user", "reward_model", "population"),
     Column("count", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("stamp", BigInteger, nullable=False),
-    _time("updated_at"),
+    time("updated_at"),
     Column("blob", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "user", "reward_model", "population"),
     _of_user(),
@@ -200,16 +208,16 @@ posterior = Table(
 population = Table(
     "population",
     metadata,
-    *_names("tenant", "version", "reward_model"),
+    *names("tenant", "version", "reward_model"),
     Column("fingerprint", Text, nullable=False),
     Column("published", Boolean, nullable=False, server_default=false()),
     Column("stale", Boolean, nullable=False, server_default=false()),
     Column("trained_users", Integer, nullable=False),
-    _time("created_at"),
+    time("created_at"),
     Column("meta", JSON, nullable=False),
     Column("state", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "version"),
-    _of_tenant(),
+    of_tenant(),
 )
 Index(
     "uq_population_published",
@@ -224,61 +232,16 @@ Index(
 population_user = Table(
     "population_user",
     metadata,
-    *_names("tenant", "user", "version"),
+    *names("tenant", "user", "version"),
     PrimaryKeyConstraint("tenant", "user", "version"),
     ForeignKeyConstraint(["tenant", "version"], ["population.tenant", "population.version"]),
     Index(None, "tenant", "version"),
 )
 
-cluster = Table(
-    "cluster",
-    metadata,
-    *_names("tenant", "id", "population"),
-    Column("size", Integer, nullable=False),
-    _time("created_at"),
-    Column("centre", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("tenant", "id"),
-    ForeignKeyConstraint(["tenant", "population"], ["population.tenant", "population.version"]),
-)
-
-artefact = Table(
-    "artefact",
-    metadata,
-    _name("tenant"),
-    Column("path", Text, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("size", BigInteger, nullable=False),
-    _time("created_at"),
-    PrimaryKeyConstraint("tenant", "path"),
-    _of_tenant(),
-)
-
-adapter = Table(
-    "adapter",
-    metadata,
-    *_names("tenant", "name", "cluster"),
-    Column("artefact", Text, nullable=False),
-    Column("published", Boolean, nullable=False, server_default=false()),
-    Column("stale", Boolean, nullable=False, server_default=false()),
-    _time("created_at"),
-    Column("meta", JSON, nullable=False),
-    PrimaryKeyConstraint("tenant", "name"),
-    ForeignKeyConstraint(["tenant", "cluster"], ["cluster.tenant", "cluster.id"]),
-    ForeignKeyConstraint(["tenant", "artefact"], ["artefact.tenant", "artefact.path"]),
-)
-
-adapter_user = Table(
-    "adapter_user",
-    metadata,
-    *_names("tenant", "user", "adapter"),
-    PrimaryKeyConstraint("tenant", "user", "adapter"),
-    ForeignKeyConstraint(["tenant", "adapter"], ["adapter.tenant", "adapter.name"]),
-)
-
 embedding_cache = Table(
     "embedding_cache",
     metadata,
-    _name("tenant"),
+    name("tenant"),
     Column("key", String(64), nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("width", Integer, nullable=False),
@@ -289,11 +252,11 @@ embedding_cache = Table(
 audit_event = Table(
     "audit_event",
     metadata,
-    _sequence(),
-    *_names("tenant", "id", "subject", "action"),
-    _time("created_at"),
+    sequence(),
+    *names("tenant", "id", "subject", "action"),
+    time("created_at"),
     Column("detail", JSON, nullable=False),
     UniqueConstraint("tenant", "id"),
     Index(None, "tenant", "subject"),
-    _of_tenant(),
+    of_tenant(),
 )

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from persona_engine.store import audit, embeddings, events, instructions, populations, posteriors
+from persona_engine.store import (
+    adapters,
+    audit,
+    clusterings,
+    embeddings,
+    events,
+    instructions,
+    populations,
+    posteriors,
+)
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
-from persona_engine.store.records import AuditEvent, PopulationRow
+from persona_engine.store.records import (
+    AdapterRow,
+    AuditEvent,
+    ClusteringRow,
+    NewAdapter,
+    PopulationRow,
+)
 from persona_engine.store.users import iter_users
-from persona_engine.types import Comparison, FloatArray, Instruction, Population, Posterior
+from persona_engine.types import (
+    Clustering,
+    Comparison,
+    FloatArray,
+    Instruction,
+    Json,
+    Population,
+    Posterior,
+)
 
 _BATCH = 10_000
 _BATCH_OF_BYTES = 1_000
@@ -109,6 +132,143 @@ class TenantStore:
     def populations(self) -> tuple[PopulationRow, ...]:
         """Return every population without its state, oldest first."""
         return populations.rows(self._database, self.tenant)
+
+    def save_clustering(
+        self,
+        clustering: Clustering,
+        *,
+        users: Sequence[str],
+        sizes: Sequence[int],
+        about: Sequence[Json] = (),
+    ) -> None:
+        """Store a clustering with the users of this tenant that it learned from.
+
+        Saving the same version again replaces its users and what is told of its clusters, and
+        takes away its mark for refitting. A user who is unknown was forgotten while it was fitted:
+        the name is not stored, and the clustering is marked for refitting at once.
+
+        Args:
+            clustering: What was learned; its names are lasting ones.
+            users: Whom it learned from.
+            sizes: For each cluster, in the order of ``names``, the users for whom it is likeliest.
+            about: For each cluster what else is told of it, as JSON.
+
+        Raises:
+            InvalidInputError: A name occurs twice, ``sizes`` or ``about`` has another length than
+                ``names``, what is told is not JSON, or an array not numeric.
+            NotFoundError: The tenant lacks the population that it stands on.
+        """
+        clusterings.save(
+            self._database,
+            self.tenant,
+            clustering,
+            users=users,
+            sizes=sizes,
+            about=about,
+            now=to_micros(self._clock()),
+        )
+
+    def publish_clustering(self, version: str) -> None:
+        """Put a stored clustering to use, in place of the tenant's other one.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+        """
+        clusterings.publish(self._database, self.tenant, version)
+
+    def clustering(self, version: str) -> Clustering:
+        """Return a stored clustering.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+            ArtefactError: Its bytes are damaged.
+        """
+        return clusterings.load(self._database, self.tenant, version)
+
+    def published_clustering(self, population: str | None = None) -> Clustering | None:
+        """Return the clustering in use, or None; None too if it stands on another population.
+
+        Raises:
+            ArtefactError: Its bytes are damaged.
+        """
+        found = clusterings.published(self._database, self.tenant)
+        other = found is not None and population not in (None, found.population)
+        return None if other else found
+
+    def published_clustering_version(self) -> tuple[str, str] | None:
+        """Return version and population of the clustering in use, without reading its state."""
+        return clusterings.published_version(self._database, self.tenant)
+
+    def clusterings(self) -> tuple[ClusteringRow, ...]:
+        """Return every clustering without its state, oldest first."""
+        return clusterings.rows(self._database, self.tenant)
+
+    def save_adapter(self, adapter: NewAdapter, *, users: Sequence[str]) -> None:
+        """Store a version of an adapter with the users of this tenant that it learned from.
+
+        Saving the same version again replaces its users and takes away its mark for training anew.
+        A user who is unknown was forgotten meanwhile: the name is not stored, and the adapter is
+        marked at once.
+
+        Raises:
+            InvalidInputError: A value cannot be stored.
+            ConflictError: The version or its file is stored with other content.
+        """
+        adapters.save(
+            self._database, self.tenant, adapter, users=users, now=to_micros(self._clock())
+        )
+
+    def adapter(self, version: str) -> AdapterRow:
+        """Return one version of an adapter.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+        """
+        return adapters.load(self._database, self.tenant, version)
+
+    def adapters(self, cluster: str | None = None) -> tuple[AdapterRow, ...]:
+        """Return every version, or those of one cluster, oldest first."""
+        return adapters.rows(self._database, self.tenant, cluster)
+
+    def published_adapters(self, base: str) -> tuple[AdapterRow, ...]:
+        """Return the versions in use on one base model: at most one for each cluster."""
+        return adapters.published(self._database, self.tenant, base)
+
+    def publish_adapter(self, version: str) -> None:
+        """Put a version to use for its cluster and base, in place of the one before.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+        """
+        adapters.publish(self._database, self.tenant, version, now=to_micros(self._clock()))
+
+    def unpublish_adapter(self, version: str) -> None:
+        """Take a version out of use; the base model serves its cluster then.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+        """
+        adapters.unpublish(self._database, self.tenant, version)
+
+    def roll_back_adapter(self, version: str) -> str:
+        """Put to use again what was published before this version, and return it.
+
+        The publication is undone: rolling back again goes one further back.
+
+        Raises:
+            NotFoundError: The tenant has none of that version, or none was published before.
+            ConflictError: It is not published.
+        """
+        return adapters.roll_back(self._database, self.tenant, version)
+
+    def delete_adapter(self, version: str, *, force: bool = False) -> None:
+        """Delete a version's rows, its place in the history of publications among them.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+            ConflictError: It is published, and ``force`` is not set.
+        """
+        adapters.remove(self._database, self.tenant, version, force=force)
 
     def embeddings(self, fingerprint: str, keys: Sequence[str]) -> dict[str, FloatArray]:
         """Return the cached features ``(D,)`` of these keys (see `content_key`) as far as known."""

@@ -64,6 +64,8 @@ def test_partial_indexes_are_as_the_models_say(empty_url: str) -> None:
     for name, table in (
         ("uq_comparison_idempotency_key", schema.comparison),
         ("uq_population_published", schema.population),
+        ("uq_clustering_published", schema.clustering),
+        ("uq_adapter_published", schema.adapter),
     ):
         (model,) = (index for index in table.indexes if index.name == name)
         found = {index["name"]: index for index in inspect(opened).get_indexes(table.name)}[name]
