@@ -10,6 +10,7 @@ from persona_engine.interfaces.decoding import (
     Generator,
     RemembersPrompts,
     Reward,
+    TakesAdapters,
     TextReward,
 )
 from persona_engine.interfaces.instructions import (
@@ -48,6 +49,7 @@ __all__ = [
     "RemembersPrompts",
     "Reward",
     "RewardModel",
+    "TakesAdapters",
     "TextReward",
     "VectorIndex",
     "given",

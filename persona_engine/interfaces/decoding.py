@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from persona_engine.interfaces.vectors import Encoder
@@ -112,6 +113,26 @@ class Generator(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Return the length of a text in tokens."""
+
+
+@runtime_checkable
+class TakesAdapters(Generator, Protocol):
+    """A generator that reads with LoRA adapters, which `Reading.adapter` names."""
+
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Take an adapter in PEFT's layout into memory, in place of one of the same name."""
+
+    def unload_adapter(self, name: str) -> None:
+        """Give an adapter's memory back."""
+
+    def log_likelihood(
+        self,
+        conversations: Sequence[Conversation],
+        responses: Sequence[str],
+        *,
+        adapter: str | None = None,
+    ) -> FloatArray:
+        """Return the log-probabilities ``(n,)`` that the model with an adapter gives."""
 
 
 @runtime_checkable

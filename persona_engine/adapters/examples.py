@@ -1,0 +1,226 @@
+"""What an adapter is trained on: its cluster's comparisons and ratings, as far as they belong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from persona_engine.adapters.members import Member, Members
+from persona_engine.conversation import as_conversation
+from persona_engine.errors import InvalidInputError
+from persona_engine.modelling import k_means
+from persona_engine.types import (
+    Conversation,
+    FloatArray,
+    RatedReply,
+    RewardOfTexts,
+    TrainingPair,
+    TrainingTask,
+)
+
+Told = Callable[[Conversation], Conversation]
+"""Returns a prompt with what the cluster's users like placed as instructions."""
+
+_FEWEST_PARTED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of a cluster's comparisons an adapter is trained on.
+
+    Args:
+        membership: Least probability that a user belongs to the cluster.
+        pairs: Most pairs; the heaviest are kept.
+        prompts: Most prompts that a method may sample replies of its own for.
+        parts: Into how many parts of like taste the cluster's users are divided, for methods that
+            heed the worst-off and for what is reported of them.
+        net: Whether opposite judgements of the same two replies in one part become one pair with
+            the difference of their weights. The gradient at the base model is the same, at half
+            the cost; what is left out is how sure the cluster is.
+
+    Raises:
+        InvalidInputError: A number is out of range.
+    """
+
+    membership: float = 0.25
+    pairs: int = 2_000
+    prompts: int = 256
+    parts: int = 2
+    net: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.membership <= 1.0:
+            raise InvalidInputError(
+                f"membership is {self.membership!r}, expected above 0, at most 1"
+            )
+        for name in ("pairs", "prompts", "parts"):
+            if getattr(self, name) < 1:
+                raise InvalidInputError(f"{name} is {getattr(self, name)!r}, expected at least 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """A cluster's users in parts of like taste.
+
+    Args:
+        centres: ``(P, k)`` of the parts, in the latent space of posteriors.
+    """
+
+    centres: FloatArray
+
+    @classmethod
+    def of(cls, people: Sequence[Member], count: int, *, seed: int) -> Parts:
+        """Divide people by k-means on their posteriors' means; few people stay together."""
+        means = np.array([each.posterior.mean for each in people], np.float64)
+        if count < 2 or len(people) < _FEWEST_PARTED:
+            return cls(means.mean(0, keepdims=True).astype(np.float32))
+        place = k_means(means, count, rng=np.random.default_rng([seed, 61]))
+        sizes = sorted(np.unique(place), key=lambda each: -int((place == each).sum()))
+        return cls(np.array([means[place == each].mean(0) for each in sizes], np.float32))
+
+    def name_of(self, person: Member) -> str:
+        """Return the part that somebody is nearest to, the largest being ``part-1``."""
+        apart = np.square(self.centres - person.posterior.mean).sum(1)
+        return f"part-{int(apart.argmin()) + 1}"
+
+
+def training_task(
+    members: Members,
+    cluster: str,
+    *,
+    weights: Path,
+    folder: Path,
+    parts: Parts,
+    selection: Selection,
+    rated: Iterable[RatedReply] = (),
+    reward: RewardOfTexts | None = None,
+    told: Told | None = None,
+    seed: int,
+) -> TrainingTask:
+    """Return what to train a cluster's adapter on.
+
+    A pair weighs membership × the comparison's own weight; ties and held-out users and prompts are
+    left out. Equal judgements of one part's users become one pair, whose weights add up: a trainer
+    reads each text once. P(chosen preferred) is the weighted mean of the users' own.
+
+    Args:
+        members: The tenant's users.
+        cluster: One of its clusters.
+        weights: Folder of the base model.
+        folder: Where the trainer works.
+        parts: Of the cluster's users.
+        selection: Which comparisons.
+        rated: Ratings of the same users.
+        reward: The cluster's reward of texts.
+        told: Returns a prompt told what the users like; None where no method asks.
+        seed: Decides everything.
+    """
+    people = members.training(cluster, least=selection.membership)
+    pairs = _pairs(people, members.column(cluster), parts, net=selection.net)
+    pairs = sorted(pairs, key=lambda each: -each.weight)[: selection.pairs]
+    prompts = list({_key(each.prompt): each.prompt for each in pairs}.values())
+    return TrainingTask(
+        weights,
+        folder,
+        tuple(pairs),
+        tuple(rated),
+        tuple(prompts[: selection.prompts]),
+        reward,
+        () if told is None else tuple(told(each.prompt) for each in pairs),
+        seed,
+    )
+
+
+def rated_replies(
+    pairs: Sequence[TrainingPair], ratings: Sequence[RatedReply]
+) -> tuple[RatedReply, ...]:
+    """Return ratings, and each comparison as one good and one bad reply, as KTO takes them.
+
+    Ethayarajh et al. 2024, arXiv 2402.01306, section 4.1.
+    """
+    halves = (
+        RatedReply(pair.prompt, text, good, pair.user, pair.weight)
+        for pair in pairs
+        for text, good in ((pair.chosen, True), (pair.rejected, False))
+    )
+    return (*ratings, *halves)
+
+
+def fingerprint(task: TrainingTask) -> str:
+    """Return the sha256 of the comparisons and ratings that a task trains on, in any order."""
+    lines = [
+        json.dumps(
+            [list(each.prompt), each.chosen, each.rejected, each.user, each.group, _short(each)],
+            sort_keys=True,
+        )
+        for each in task.pairs
+    ]
+    lines += [
+        json.dumps([list(each.prompt), each.text, each.good, each.user, _short(each)])
+        for each in task.rated
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _short(weighed: TrainingPair | RatedReply) -> str:
+    return f"{weighed.weight:.6g}"
+
+
+@dataclass(slots=True)
+class _Sum:
+    user: str
+    weight: float = 0.0
+    probability: float = 0.0
+
+
+def _pairs(people: Sequence[Member], column: int, parts: Parts, *, net: bool) -> list[TrainingPair]:
+    sums: dict[tuple[str, str, str, str], _Sum] = {}
+    for person in people:
+        part = parts.name_of(person)
+        for row, event in enumerate(person.events):
+            weight = float(person.membership[column] * person.weight[row])
+            if person.held_out[row] or weight <= 0.0 or event.chosen == event.rejected:
+                continue
+            key = (event.prompt, event.chosen, event.rejected, part)
+            found = sums.setdefault(key, _Sum(person.name))
+            found.weight += weight
+            found.probability += weight * float(person.probability[row])
+    return _netted(sums) if net else [_pair(key, each) for key, each in sums.items()]
+
+
+def _netted(sums: dict[tuple[str, str, str, str], _Sum]) -> list[TrainingPair]:
+    pairs = []
+    for key, mine in sums.items():
+        prompt, chosen, rejected, part = key
+        other = sums.get((prompt, rejected, chosen, part))
+        if other is None:
+            pairs.append(_pair(key, mine))
+        elif mine.weight > other.weight:
+            both = mine.weight + other.weight
+            # The others' P(chosen preferred) is of what they chose: here it is rejected.
+            agreed = mine.probability + other.weight - other.probability
+            left = mine.weight - other.weight
+            pairs.append(_pair(key, _Sum(mine.user, left, agreed * left / both)))
+    return pairs
+
+
+def _pair(key: tuple[str, str, str, str], summed: _Sum) -> TrainingPair:
+    prompt, chosen, rejected, part = key
+    return TrainingPair(
+        as_conversation(prompt),
+        chosen,
+        rejected,
+        summed.user,
+        summed.weight,
+        part,
+        summed.probability / summed.weight,
+    )
+
+
+def _key(prompt: Conversation) -> str:
+    return json.dumps(list(prompt), sort_keys=True)
