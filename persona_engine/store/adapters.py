@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -121,7 +121,9 @@ def unpublish(database: Database, tenant: str, version: str) -> None:
     database.write(work)
 
 
-def roll_back(database: Database, tenant: str, version: str) -> str:
+def roll_back(
+    database: Database, tenant: str, version: str, *, check: Callable[[AdapterRow], object]
+) -> str:
     """Put the version before to use; see `TenantStore.roll_back_adapter`."""
 
     def work(connection: Connection) -> str:
@@ -140,9 +142,11 @@ def roll_back(database: Database, tenant: str, version: str) -> str:
                 f"no adapter of cluster {row.cluster!r} was published before {version!r}",
                 remedy="unpublish it: the base model serves the cluster then",
             )
+        before = _record(_found(connection, tenant, history[-1].version))
+        check(before)
         connection.execute(_DROP_PUBLICATIONS, {"sequences": undone})
-        _put_to_use(connection, tenant, row, history[-1].version)
-        return str(history[-1].version)
+        _put_to_use(connection, tenant, row, before.version)
+        return before.version
 
     return database.write(work)
 

@@ -66,6 +66,16 @@ class StoredReply:
 
 
 @dataclass(frozen=True, slots=True)
+class RatingRow:
+    """A rating of a reply, with what was rated."""
+
+    prompt: Conversation
+    text: str
+    value: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PopulationRow:
     """A population without its state.
 

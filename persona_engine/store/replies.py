@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from persona_engine.errors import ConflictError, NotFoundError
 from persona_engine.store.clock import from_micros
 from persona_engine.store.database import Database
-from persona_engine.store.records import StoredReply
+from persona_engine.store.records import RatingRow, StoredReply
 from persona_engine.store.schema import rating, reply
 from persona_engine.store.users import ensure_user
 from persona_engine.store.validate import check_json, check_name, check_number, check_text
@@ -28,6 +28,20 @@ _FIND = select(reply).where(*_KEY)
 _EXISTS = select(reply.c.id).where(*_KEY)
 _INSERT = insert(reply)
 _INSERT_RATING = insert(rating).inline()
+_RATINGS = (
+    select(reply.c.id, reply.c.prompt, reply.c.text, rating.c.value, rating.c.created_at)
+    .join(
+        reply,
+        (reply.c.tenant == rating.c.tenant)
+        & (reply.c.user == rating.c.user)
+        & (reply.c.id == rating.c.reply),
+    )
+    .where(
+        rating.c.tenant == bindparam("in_tenant"),
+        rating.c.user == bindparam("of_user"),
+    )
+    .order_by(rating.c.created_at, rating.c.id)
+)
 _RATING_BY_KEY = select(rating.c.id, rating.c.reply, rating.c.value).where(
     rating.c.tenant == bindparam("in_tenant"),
     rating.c.user == bindparam("of_user"),
@@ -132,6 +146,19 @@ def rate(
         return str(row["id"])
 
     return database.write(work, scope=scope)
+
+
+def ratings(database: Database, scope: Scope) -> tuple[RatingRow, ...]:
+    """Return a user's newest rating of each reply, oldest first."""
+    with database.read() as connection:
+        rows = connection.execute(
+            _RATINGS, {"in_tenant": scope.tenant, "of_user": scope.user}
+        ).all()
+    newest = {row.id: row for row in rows}
+    return tuple(
+        RatingRow(tuple(row.prompt), row.text, row.value, from_micros(row.created_at))
+        for row in newest.values()
+    )
 
 
 def _earlier(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from persona_engine.store import (
     adapters,
@@ -250,16 +250,22 @@ class TenantStore:
         """
         adapters.unpublish(self._database, self.tenant, version)
 
-    def roll_back_adapter(self, version: str) -> str:
+    def roll_back_adapter(
+        self, version: str, *, check: Callable[[AdapterRow], object] = lambda _: None
+    ) -> str:
         """Put to use again what was published before this version, and return it.
 
         The publication is undone: rolling back again goes one further back.
+
+        Args:
+            version: The published one.
+            check: Gets the one before; if it raises, nothing is changed.
 
         Raises:
             NotFoundError: The tenant has none of that version, or none was published before.
             ConflictError: It is not published.
         """
-        return adapters.roll_back(self._database, self.tenant, version)
+        return adapters.roll_back(self._database, self.tenant, version, check=check)
 
     def delete_adapter(self, version: str, *, force: bool = False) -> None:
         """Delete a version's rows, its place in the history of publications among them.

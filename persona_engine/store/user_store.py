@@ -220,6 +220,10 @@ class UserStore:
             self._database, self.scope, reply_id, value, key=idempotency_key, now=self._now()
         )
 
+    def ratings(self) -> tuple[RatingRow, ...]:
+        """Return the newest rating of each reply that this user rated, oldest first."""
+        return replies.ratings(self._database, self.scope)
+
     def export(self) -> dict[str, Any]:
         """Return every row of this user as JSON, at one moment; posteriors as base64."""
         return portable.export(self._database, self.scope, now=self._now())
