@@ -35,8 +35,8 @@ class Division:
 
     Args:
         users: Share of each cluster's users that is held out.
-        prompts: Share of the prompts that both sides were asked which is held out; what only
-            held-out users were asked is held out anyway.
+        prompts: Share of the prompts that held-out users were asked which is held out: these train
+            nothing, whoever else was asked them. By the others it is known where they belong.
         most_users: Most users of a tenant that are read, drawn by the seed.
 
     Raises:
@@ -91,12 +91,14 @@ class Members:
         population: What their posteriors stand on.
         clustering: What their memberships are of.
         people: The users, sorted by name.
+        held_out: The questions that train nothing, as `question_of` names them.
     """
 
     tenant: str
     population: Population
     clustering: Clustering
     people: tuple[Member, ...]
+    held_out: frozenset[str]
 
     def column(self, cluster: str) -> int:
         """Return a cluster's place in memberships."""
@@ -155,7 +157,11 @@ def read_members(
     evidence = {name: each for name, (_, each) in told.items()}
     _, whole = _placed(learner, population, clusterer, clustering, evidence)
     judges = _held_out_users(list(told), whole, division.users, seed)
-    about = _held_out_questions(told, judges, division.prompts, seed)
+    asked = _held_out_questions(told, judges, division.prompts, seed)
+    about = {
+        name: np.array([question_of(event) in asked for event in events], bool)
+        for name, (events, _) in told.items()
+    }
     kept = {
         name: each.take(~about[name]) if name in judges else each for name, each in evidence.items()
     }
@@ -175,7 +181,7 @@ def read_members(
                 name in judges,
             )
         )
-    return Members(tenant, population, clustering, tuple(people))
+    return Members(tenant, population, clustering, tuple(people), asked)
 
 
 def drawn(names: Iterable[str], seed: int, what: str) -> list[str]:
@@ -244,19 +250,15 @@ def _held_out_users(
 
 def _held_out_questions(
     told: Told, judges: frozenset[str], share: float, seed: int
-) -> dict[str, Flags]:
-    """Return which of everybody's comparisons are about questions that train nothing."""
-    asked: dict[str, set[bool]] = defaultdict(set)
-    for name, (events, _) in told.items():
-        for event in events:
-            asked[question_of(event)].add(name in judges)
-    shared = drawn([each for each, sides in asked.items() if len(sides) == 2], seed, "prompts")
-    held_out = set(shared[: round(share * len(shared))])
-    held_out |= {each for each, sides in asked.items() if sides == {True}}
-    return {
-        name: np.array([question_of(event) in held_out for event in events], bool)
-        for name, (events, _) in told.items()
-    }
+) -> frozenset[str]:
+    """Return the questions that are held out.
+
+    They are drawn from what held-out users were asked, alone or with others: what only others were
+    asked could judge nothing.
+    """
+    asked = {question_of(event) for name in told if name in judges for event in told[name][0]}
+    order = drawn(asked, seed, "prompts")
+    return frozenset(order[: round(share * len(order))])
 
 
 def _probability(

@@ -49,20 +49,20 @@ NEUTRAL: tuple[str, ...] = (
     "morning meant that the wind would turn before night.",
     "The heart has four chambers. Two of them receive blood, and two pump it out: one to the lungs "
     "and one to the rest of the body.",
-    "Tickets can be bought at the counter or from the machine beside the entrance. Children under "
-    "six travel free of charge when an adult is with them.",
-    "The desert is cold at night because there is little moisture in the air to keep the warmth in. "
-    "Before sunrise there may be frost on the stones.",
+    "Tickets can be bought at the counter or from the machine beside the entrance. Children "
+    "under six travel free of charge when an adult is with them.",
+    "The desert is cold at night because there is little moisture in the air to keep the warmth "
+    "in. Before sunrise there may be frost on the stones.",
     "Chess is played by two people on a board of sixty-four squares. Each begins with sixteen "
     "pieces, and the game ends when a king cannot escape.",
-    "The survey asked two thousand households how they heat their homes. Just over half of them use "
-    "gas, and about a fifth have changed to electric pumps.",
-    "Glass is made by melting sand with soda and lime. It was rare and costly until furnaces became "
-    "hot enough to produce it in large sheets.",
+    "The survey asked two thousand households how they heat their homes. Just over half of them "
+    "use gas, and about a fifth have changed to electric pumps.",
+    "Glass is made by melting sand with soda and lime. It was rare and costly until furnaces "
+    "became hot enough to produce it in large sheets.",
     "The path climbs through beech woods for an hour and then comes out on open pasture. From the "
     "hut at the top both valleys can be seen.",
-    "A noun names a person, a thing or an idea. In many languages nouns change their form according "
-    "to their part in the sentence.",
+    "A noun names a person, a thing or an idea. In many languages nouns change their form "
+    "according to their part in the sentence.",
     "The painter worked slowly and sold little during her life. Most of her pictures are now in "
     "three museums, and some were lost in a fire.",
     "Bees visit flowers for nectar and pollen. On the way they carry pollen from one flower to "
@@ -81,10 +81,10 @@ NEUTRAL: tuple[str, ...] = (
     "them until dusk to reach the first houses.",
     "Shares are traded on an exchange, where buyers and sellers agree on a price. The price may "
     "change many times within a single second.",
-    "The island has no springs. Its people collect rain from their roofs and store it in tanks that "
-    "were cut into the rock long ago.",
-    "Every whole number greater than one is either a prime or a product of primes. Apart from the "
-    "order of the factors, there is only one such product.",
-    "The museum shows tools, coins and pottery from the excavation. The oldest finds are about four "
-    "thousand years old and come from a grave near the river.",
+    "The island has no springs. Its people collect rain from their roofs and store it in tanks "
+    "that were cut into the rock long ago.",
+    "Every whole number greater than one is either a prime or a product of primes. Apart from "
+    "the order of the factors, there is only one such product.",
+    "The museum shows tools, coins and pottery from the excavation. The oldest finds are about "
+    "four thousand years old and come from a grave near the river.",
 )

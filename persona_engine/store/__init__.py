@@ -18,6 +18,7 @@ from persona_engine.store.records import (
     NewAdapter,
     NewComparison,
     PopulationRow,
+    RatingRow,
     StoredReply,
 )
 from persona_engine.store.store import Store
@@ -37,6 +38,7 @@ __all__ = [
     "NewAdapter",
     "NewComparison",
     "PopulationRow",
+    "RatingRow",
     "SchemaStatus",
     "Store",
     "StoredReply",

@@ -20,7 +20,7 @@ from persona_engine.store import (
 )
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
-from persona_engine.store.records import Fold, ForgottenRows, NewComparison, StoredReply
+from persona_engine.store.records import Fold, ForgottenRows, NewComparison, RatingRow, StoredReply
 from persona_engine.store.users import created_at, ensure_user
 from persona_engine.types import (
     Comparison,

@@ -33,6 +33,20 @@ def test_replies_and_ratings(store: Store) -> None:
         user.save_reply("r1", prompt=[], text="", candidates=[], trace={})
 
 
+def test_the_newest_rating_of_each_reply_counts(store: Store) -> None:
+    user = alice(store)
+    assert user.ratings() == ()
+    for reply in ("r1", "r2"):
+        prompt = [{"role": "user", "content": reply}]
+        user.save_reply(reply, prompt=prompt, text=f"of {reply}", candidates=[], trace={})
+    for reply, value in (("r1", 1.0), ("r2", 0.5), ("r1", -1.0)):
+        user.rate(reply, value)
+    found = {each.text: each.value for each in user.ratings()}
+    assert found == {"of r1": -1.0, "of r2": 0.5}
+    assert user.ratings()[0].prompt[0]["content"] in ("r1", "r2")
+    assert store.user(Scope("acme", "bob")).ratings() == ()
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", None, True])
 def test_ratings_that_are_no_number_are_refused(store: Store, value: object) -> None:
     alice(store).save_reply("r1", prompt=[], text="", candidates=[], trace={})
