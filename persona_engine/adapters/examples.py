@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from persona_engine.modelling import k_means
 from persona_engine.types import (
     Conversation,
     FloatArray,
-    RatedReply,
     RewardOfTexts,
     TrainingPair,
     TrainingTask,
@@ -97,7 +95,6 @@ def training_task(
     folder: Path,
     parts: Parts,
     selection: Selection,
-    rated: Iterable[RatedReply] = (),
     reward: RewardOfTexts | None = None,
     told: Told | None = None,
     seed: int,
@@ -115,7 +112,6 @@ def training_task(
         folder: Where the trainer works.
         parts: Of the cluster's users.
         selection: Which comparisons.
-        rated: Ratings of the same users.
         reward: The cluster's reward of texts.
         told: Returns a prompt told what the users like; None where no method asks.
         seed: Decides everything.
@@ -128,47 +124,12 @@ def training_task(
         weights,
         folder,
         tuple(pairs),
-        tuple(rated),
+        (),
         tuple(prompts[: selection.prompts]),
         reward,
         () if told is None else tuple(told(each.prompt) for each in pairs),
         seed,
     )
-
-
-def rated_replies(
-    pairs: Sequence[TrainingPair], ratings: Sequence[RatedReply]
-) -> tuple[RatedReply, ...]:
-    """Return ratings, and each comparison as one good and one bad reply, as KTO takes them.
-
-    Ethayarajh et al. 2024, arXiv 2402.01306, section 4.1.
-    """
-    halves = (
-        RatedReply(pair.prompt, text, good, pair.user, pair.weight)
-        for pair in pairs
-        for text, good in ((pair.chosen, True), (pair.rejected, False))
-    )
-    return (*ratings, *halves)
-
-
-def fingerprint(task: TrainingTask) -> str:
-    """Return the sha256 of the comparisons and ratings that a task trains on, in any order."""
-    lines = [
-        json.dumps(
-            [list(each.prompt), each.chosen, each.rejected, each.user, each.group, _short(each)],
-            sort_keys=True,
-        )
-        for each in task.pairs
-    ]
-    lines += [
-        json.dumps([list(each.prompt), each.text, each.good, each.user, _short(each)])
-        for each in task.rated
-    ]
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-def _short(weighed: TrainingPair | RatedReply) -> str:
-    return f"{weighed.weight:.6g}"
 
 
 @dataclass(slots=True)
