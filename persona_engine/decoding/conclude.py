@@ -27,9 +27,9 @@ def conclude(
 ) -> Generation:
     """Return finished branches as a result, best first; branch 0 is the plain sample.
 
-    Where a block of instructions was placed in the prompt, the best are read again without it; see
-    `persona_engine.decoding.plain_reading`. What `DecodingRequest.mend` makes of a branch stands as
-    one more candidate beside it, read as the text that it is.
+    Where a block of instructions was placed in the prompt, or an adapter is in use, the best are
+    read again without; see `persona_engine.decoding.plain_reading`. What `DecodingRequest.mend`
+    makes of a branch stands as one more candidate beside it, read as the text that it is.
 
     Args:
         texts: Of the branches, ``B`` of them.
@@ -102,19 +102,24 @@ def _read(
 ) -> tuple[FloatArray, list[str]]:
     """Return the features ``(n, D)`` by which drafts are judged, and what is to be said of them."""
     features, notes = branches.features(), []
-    if request.bare is not None and reward is not None and depends_on(reward, features):
+    asked = request.conversation if request.bare is None else request.bare
+    added = _added(request)
+    if added and reward is not None and depends_on(reward, features):
         texts = [each.text for each in drafts[: branches.size]]
-        features = read_plainly(
-            texts, branches, reward, objective, bare=request.bare, generator=generator
-        )
-        notes.append("the best were read again without the instructions")
+        features = read_plainly(texts, branches, reward, objective, bare=asked, generator=generator)
+        notes.append(f"the best were read again without {' and '.join(added)}")
     features = features[[each.branch for each in drafts]]
     edited = [place for place, each in enumerate(drafts) if each.edits]
     if edited:
-        asked = request.conversation if request.bare is None else request.bare
         mended = [drafts[place].text for place in edited]
         features[edited] = generator.feature_encoder.encode([asked] * len(mended), mended)
     return features, notes
+
+
+def _added(request: DecodingRequest) -> list[str]:
+    """Return what replies were drawn with that rewards are learned without, in words."""
+    added = [] if request.bare is None else ["the instructions"]
+    return added if request.adapter is None else [*added, "the adapter"]
 
 
 def _candidate(draft: _Draft, place: int, branches: Branches, verdict: Verdict) -> Candidate:

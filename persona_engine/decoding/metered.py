@@ -93,8 +93,8 @@ class MeteredGenerator:
 
     def prefill_each(self, prompts: Sequence[Prompt], *, seed: int) -> Branches:
         """Return one branch for each prompt."""
-        readings = [reading.conversation for each in prompts for reading in each.readings]
-        self._meter.read_prompts(len({str(each) for each in readings}))
+        readings = [reading for each in prompts for reading in each.readings]
+        self._meter.read_prompts(len({(str(r.conversation), r.adapter) for r in readings}))
         grown = self._generator.prefill_each(prompts, seed=seed)
         return MeteredBranches(grown, self._meter, readings=len(readings) / len(prompts))
 

@@ -1,4 +1,4 @@
-"""Features of replies as replies to the bare conversation, where decoding read them after more."""
+"""Features of replies as rewards are learned on them, where decoding read them otherwise."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def read_plainly(
     bare: Conversation,
     generator: Generator,
 ) -> FloatArray:
-    """Return features ``(B, D)`` of finished replies, corrected for a block in their prompt.
+    """Return features ``(B, D)`` of finished replies, corrected for a prompt's block or an adapter.
 
-    Rewards are learned on plain conversations. Instructions in the prompt move the features of all
-    replies, mostly alike, but not enough alike to rank by: the best `FINALISTS` and the plain
-    sample are encoded as replies to the bare conversation, φ(x, y_i), and the others move by the
-    mean of what these moved by.
+    Rewards are learned on plain conversations, read by the base model. Instructions in the prompt
+    and adapters move the features of all replies, mostly alike, but not enough alike to rank by:
+    the best `FINALISTS` and the plain sample are encoded as replies to the bare conversation,
+    φ(x, y_i), and the others move by the mean of what these moved by.
 
     Args:
         texts: ``B`` replies.

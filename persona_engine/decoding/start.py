@@ -7,7 +7,7 @@ from dataclasses import replace
 from persona_engine.decoding.styles import styled_prompts
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Branches, Generator, Reward
-from persona_engine.types import DecodingRequest, Sampling
+from persona_engine.types import DecodingRequest, Prompt, Sampling
 
 
 def end_biases(branches: int, spread: float) -> tuple[float, ...]:
@@ -60,8 +60,11 @@ def begin(
     under_styles = min(round(styled * count), count - 1) if request.styles else 0
     if under_styles:
         prompts = styled_prompts(
-            request.conversation, request.styles, plain=count - under_styles, styled=under_styles
+            request.reading, request.styles, plain=count - under_styles, styled=under_styles
         )
         return generator.prefill_each(prompts, seed=request.seed), sampling
+    if request.adapter is not None:
+        plain = Prompt((request.reading,))
+        return generator.prefill_each([plain] * count, seed=request.seed), sampling
     branches = generator.prefill(request.conversation, branches=count, seed=request.seed)
     return branches, sampling

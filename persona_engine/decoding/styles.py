@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 
 from persona_engine.types import Conversation, Message, Prompt, Reading
 
 
 def styled_prompts(
-    conversation: Conversation, styles: Sequence[str], *, plain: int, styled: int
+    x: Reading, styles: Sequence[str], *, plain: int, styled: int
 ) -> tuple[Prompt, ...]:
     """Return prompts of plain branches, then of branches that take turns in the styles.
 
@@ -18,14 +19,13 @@ def styled_prompts(
     likelihoods of all branches are of replies to the same prompt, from the first token on.
 
     Args:
-        conversation: The plain prompt, x.
+        x: The plain prompt.
         styles: Wishes, best first, each one line that is safe in a prompt.
         plain: Number of plain branches.
         styled: Number of styled branches.
     """
-    x = Reading(conversation)
     under = [
-        Prompt((Reading(conversation, 0.0), Reading(with_style(conversation, style))))
+        Prompt((replace(x, weight=0.0), replace(x, conversation=with_style(x.conversation, style))))
         for style in islice(cycle(styles), styled)
     ]
     return (*[Prompt((x,))] * plain, *under)

@@ -12,6 +12,7 @@ from persona_engine.interfaces.decoding import (
     Reward,
     TakesAdapters,
     TextReward,
+    WeighsAdapters,
 )
 from persona_engine.interfaces.instructions import (
     Embed,
@@ -52,6 +53,7 @@ __all__ = [
     "TakesAdapters",
     "TextReward",
     "VectorIndex",
+    "WeighsAdapters",
     "given",
     "lacking",
     "no_progress",

@@ -182,3 +182,17 @@ class Decoder(Protocol):
         of text as soon as it is settled, and an empty piece for a token that settles none; what it
         raises ends decoding.
         """
+
+
+@runtime_checkable
+class WeighsAdapters(Protocol):
+    """A decoder that adds up what several adapters change.
+
+    Attributes:
+        weighs_adapters: Whether it does; then `DecodingRequest.adapter_weights` holds the person's
+            membership in each cluster that has an adapter, and ``adapter`` is None.
+    """
+
+    @property
+    def weighs_adapters(self) -> bool:
+        """Whether it does, as it is set up."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.types.chat import Candidate, Conversation
@@ -122,6 +122,10 @@ class DecodingRequest:
         bare: The conversation without the instructions that were placed; None where none was.
         styles: Wishes about how the reply is written that suit the person, such as "Be funny.",
             best first; candidates may be drawn under them. Each is a line that is safe in a prompt.
+        adapter: Name of the adapter that the model reads the conversation with; None for the model
+            as it is. Rewards are learned without adapters: what was drawn with one is read again.
+        adapter_weights: For decoders that add up adapters, the weight of each by its name; for the
+            others empty.
     """
 
     conversation: Conversation
@@ -133,6 +137,13 @@ class DecodingRequest:
     record: Record | None = None
     bare: Conversation | None = None
     styles: tuple[str, ...] = ()
+    adapter: str | None = None
+    adapter_weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> Reading:
+        """The conversation as the plain sample continues it."""
+        return Reading(self.conversation, adapter=self.adapter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, cast
 
 from persona_engine.decoding import (
     Objective,
@@ -20,7 +21,7 @@ from persona_engine.decoding import (
 from persona_engine.errors import ConfigError, InvalidInputError
 from persona_engine.generation import persona_generators
 from persona_engine.interfaces import Branches, Generator, Reward
-from persona_engine.types import DecodingRequest, Generation, Prompt, Reading, StepResult
+from persona_engine.types import DecodingRequest, Generation, Prompt, StepResult
 from persona_engine.weights import resolve
 from persona_logit_arithmetic.implicit import ImplicitReward, likelihood_after
 from persona_logit_arithmetic.lockstep import Lockstep, Pair
@@ -28,6 +29,7 @@ from persona_logit_arithmetic.steering import Rung, ladder, steerable, steered_p
 
 Model = Generator | str | Path
 
+POSTERIOR = "posterior"
 _STEERED = "how each is steered"
 
 
@@ -64,7 +66,9 @@ class LogitArithmetic:
         strengths: λ of the steered candidates, in turn; a single one takes the first.
         plausible: Least share of the likeliest token's probability, α; 0 for every token.
         styles: Tastes in words that one candidate is steered by, together.
-        adapters: Weights w_k of adapters, by the names they were loaded under.
+        adapters: Weights w_k of adapters, by the names they were loaded under; ``"posterior"`` for
+            the person's membership in each cluster that has a published adapter
+            (`DecodingRequest.adapter_weights`): personal without training per person.
         expert: A tuned model with the generator's vocabulary: a `Generator` or a model folder.
         reference: The same model before it was tuned; the generator itself if omitted.
         implicit: β, what one nat of log p_i / p_ref of the whole reply is worth, in log-odds.
@@ -86,7 +90,7 @@ class LogitArithmetic:
         strengths: Sequence[float] = (1.0, 0.5, 1.5),
         plausible: float = 0.1,
         styles: int = 1,
-        adapters: Mapping[str, float] | None = None,
+        adapters: Mapping[str, float] | Literal["posterior"] | None = None,
         expert: Model | None = None,
         reference: Model | None = None,
         implicit: float = 0.0,
@@ -104,8 +108,7 @@ class LogitArithmetic:
             "min_confidence", min_confidence, _within(min_confidence, 0.5, 1.0), "0.5 to 1"
         )
         check_setting("length_spread", length_spread, _within(length_spread, 0.0, 20.0), "0 to 20")
-        weighed = all(_within(each, -10.0, 10.0) for each in (adapters or {}).values())
-        check_setting("adapters", adapters, weighed, "names with numbers from -10 to 10")
+        self._adapters = None if adapters == POSTERIOR else _weights(adapters)
         if reference is not None and expert is None:
             raise ConfigError(
                 "there is a reference and no expert", remedy="name the tuned model as `expert`"
@@ -113,7 +116,6 @@ class LogitArithmetic:
         self._strengths = tuple(strengths)
         self._plausible = plausible
         self._styles = styles
-        self._adapters = dict(adapters or {})
         self._expert = expert
         self._reference = reference
         self._implicit = implicit
@@ -164,16 +166,25 @@ class LogitArithmetic:
         outlet.settle(generation.candidates[0].text)
         return generation
 
+    @property
+    def weighs_adapters(self) -> bool:
+        """Whether requests tell it the weights of adapters."""
+        return self._adapters is None
+
     def _rungs(self, request: DecodingRequest, count: int) -> list[Rung]:
         if self._expert is None and not self._steers(request):
             return []
         return ladder(request, self._strengths, styles=self._styles, count=count)
 
     def _steers(self, request: DecodingRequest) -> bool:
-        return bool(self._adapters) or steerable(request)
+        return bool(self._weights_in(request)) or steerable(request)
+
+    def _weights_in(self, request: DecodingRequest) -> Mapping[str, float]:
+        return request.adapter_weights if self._adapters is None else self._adapters
 
     def _prompt(self, request: DecodingRequest, rung: Rung) -> Prompt:
-        return steered_prompt(request, rung, plausible=self._plausible, adapters=self._adapters)
+        weights = self._weights_in(request)
+        return steered_prompt(request, rung, plausible=self._plausible, adapters=weights)
 
     def _grow_one(
         self, request: DecodingRequest, generator: Generator, rung: Rung, outlet: Outlet
@@ -187,7 +198,7 @@ class LogitArithmetic:
         self, request: DecodingRequest, generator: Generator, rungs: list[Rung], outlet: Outlet
     ) -> tuple[Branches, tuple[str, ...]]:
         """Grow the plain sample, and beside it what climbs the ladder."""
-        plain = Prompt((Reading(request.conversation),))
+        plain = Prompt((request.reading,))
         steered = [self._prompt(request, each) for each in rungs]
         branches = generator.prefill_each([plain, *steered], seed=request.seed)
         told = ["the plain sample", *map(str, rungs)]
@@ -210,7 +221,7 @@ class LogitArithmetic:
     def _steered(self, generation: Generation, request: DecodingRequest, rung: Rung) -> Generation:
         """Return a single candidate's result: it is not the plain sample that `conclude` means."""
         by = ["what is said in words"] if steerable(request) else []
-        by += [f"adapter {name!r}" for name in self._adapters]
+        by += [f"adapter {name!r}" for name in self._weights_in(request)]
         edits = generation.candidates[0].edits
         put_right = f"; put right: {', '.join(edits)}" if edits else ""
         reason = f"steered by {' and '.join(by)} ({rung})" + put_right
@@ -245,6 +256,21 @@ class LogitArithmetic:
     @cached_property
     def _reference_model(self) -> Generator | None:
         return _opened(self._reference)
+
+
+def _weights(adapters: Mapping[str, float] | str | None) -> Mapping[str, float]:
+    """Return the weights of adapters that a host names.
+
+    Raises:
+        ConfigError: They are no names with numbers.
+    """
+    named = {} if adapters is None else adapters
+    weighed = isinstance(named, Mapping) and all(
+        isinstance(name, str) and _within(each, -10.0, 10.0) for name, each in named.items()
+    )
+    expected = f"names with numbers from -10 to 10, or {POSTERIOR!r}"
+    check_setting("adapters", adapters, weighed, expected)
+    return dict(cast("Mapping[str, float]", named))
 
 
 def _opened(model: Model | None) -> Generator | None:

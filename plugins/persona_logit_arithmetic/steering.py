@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from persona_engine.decoding.styles import with_style
-from persona_engine.types import DecodingRequest, Prompt, Reading
+from persona_engine.types import DecodingRequest, Prompt
 from persona_logit_arithmetic.arithmetic import Contrast, combined_readings
 
 
@@ -68,18 +68,20 @@ def steered_prompt(
 
     Told has the placed instructions and the rung's wishes in the prompt, bare has neither; several
     wishes are averaged over, log p_told = Σ_i log p_i / m. The first reading stays the plain
-    one, with the instructions and without the wishes. Δ_k = log p_k − log p_plain is what adapter
-    k changes.
+    one, with the instructions and without the wishes. Δ_k = log p_k − log p_base is what adapter
+    k changes in the model as it is. All but Δ_k is read with the request's adapter, if it has one.
     """
-    plain = Reading(request.conversation)
-    bare = plain if request.bare is None else Reading(request.bare)
-    told = [Reading(with_style(request.conversation, each)) for each in rung.styles] or [plain]
+    plain = request.reading
+    base = replace(plain, adapter=None)
+    bare = plain if request.bare is None else replace(plain, conversation=request.bare)
+    told = [replace(plain, conversation=with_style(plain.conversation, s)) for s in rung.styles]
+    told = told or [plain]
     share = 1.0 / len(told)
     contrasts = [
         *(Contrast(share, each, plain) for each in told),
         *(Contrast(share * rung.strength, each, bare) for each in told),
         *(
-            Contrast(weight * rung.strength, replace(plain, adapter=name), plain)
+            Contrast(weight * rung.strength, replace(base, adapter=name), base)
             for name, weight in (adapters or {}).items()
         ),
     ]

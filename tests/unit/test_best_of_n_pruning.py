@@ -14,7 +14,7 @@ from persona_engine.decoding.styles import styled_prompts, with_style
 from persona_engine.errors import ConfigError
 from persona_engine.testing import BigramGenerator, check_decoder
 from persona_engine.testing.decoders import LinearReward, WantsMended
-from persona_engine.types import DecodingRequest, Sampling
+from persona_engine.types import DecodingRequest, Reading, Sampling
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
 SETTINGS = [
@@ -215,7 +215,7 @@ def test_a_style_stands_at_the_end_of_the_last_user_turn():
     ]
     assert ASK[0]["content"] == "Where shall we go ?"
     assert with_style([system], "Be funny.") == (system,)
-    prompts = styled_prompts(ASK, ("Be funny.",), plain=1, styled=2)
+    prompts = styled_prompts(Reading(ASK), ("Be funny.",), plain=1, styled=2)
     assert [len(each.readings) for each in prompts] == [1, 2, 2]
 
 
