@@ -1,0 +1,146 @@
+"""What all trainers of adapters have in common: their settings, and how training starts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from persona_engine.errors import ConfigError, InvalidInputError, MissingExtraError
+from persona_engine.interfaces import Needs, Progress, lacking, no_progress
+from persona_engine.types import TrainedAdapter, TrainingTask
+
+if TYPE_CHECKING:
+    from persona_lora.batches import Row
+    from persona_lora.examples import Example
+    from persona_lora.reading import Reader
+
+PAIRS: frozenset[Needs] = frozenset({"pairs"})
+REMEDY = "pip install 'persona-engine[training]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraTrainer:
+    """Trains a LoRA adapter (Hu et al. 2021, arXiv 2106.09685) with TRL's trainers.
+
+    Args:
+        rank: Width of the two matrices of each layer, r.
+        alpha: Scale of what they add, which is alpha / rank.
+        target: Which linear layers get one: all but the output head, or those of attention.
+        learning_rate: Of AdamW; it rises in the first tenth of the steps and falls to 0 in a cosine.
+        epochs: How often each example is seen.
+        steps: How many steps are taken, instead of ``epochs``.
+        batch: Examples in a step.
+        max_length: Tokens of a conversation with its reply; the oldest turns and the end of a reply
+            are cut.
+        memory_mb: What training may occupy. A batch that needs more is read in parts, whose
+            gradients are added up.
+        save_every: Steps from one checkpoint to the next.
+    """
+
+    rank: int = 8
+    alpha: float = 16.0
+    target: Literal["all", "attention"] = "all"
+    learning_rate: float = 3e-4
+    epochs: float = 2.0
+    steps: int | None = None
+    batch: int = 8
+    max_length: int = 512
+    memory_mb: int = 4096
+    save_every: int = 5
+
+    name = ""
+    needs = PAIRS
+
+    def __post_init__(self) -> None:
+        for setting in ("rank", "batch", "save_every", "memory_mb", "max_length"):
+            self._at_least(setting, 1)
+        for setting in ("alpha", "learning_rate", "epochs"):
+            self._above(setting, 0.0)
+        if self.steps is not None:
+            self._at_least("steps", 1)
+        if self.target not in ("all", "attention"):
+            raise ConfigError(f"target is {self.target!r}, expected 'all' or 'attention'")
+
+    def train(self, task: TrainingTask, *, progress: Progress = no_progress) -> TrainedAdapter:
+        """Train, or go on where an earlier run in the same folder was broken off.
+
+        Raises:
+            InvalidInputError: The task lacks what the method needs.
+            MissingExtraError: TRL or PEFT is not installed.
+            WeightsError: The base model cannot be read.
+        """
+        missing = lacking(self, task)
+        if missing:
+            raise InvalidInputError(
+                f"{self.name!r} needs {' and '.join(missing)}, of which the task has none",
+                remedy="choose a trainer that does without them, or collect them first",
+            )
+        self.check(task)
+        _require_libraries()
+        from persona_lora.running import run
+
+        return run(self, task, progress)
+
+    def check(self, task: TrainingTask) -> None:
+        """Refuse a task that the method cannot use, before anything is loaded.
+
+        Raises:
+            InvalidInputError: What is wrong with it.
+        """
+        for n, pair in enumerate(task.pairs):
+            if not pair.weight > 0:
+                raise InvalidInputError(
+                    f"pair {n} has weight {pair.weight!r}, expected a number above 0",
+                    remedy="leave out comparisons that do not count",
+                )
+        if task.contrasts and len(task.contrasts) != len(task.pairs):
+            raise InvalidInputError(
+                f"{len(task.contrasts)} contrasts stand beside {len(task.pairs)} pairs, "
+                "expected one for each or none"
+            )
+
+    def examples(self, task: TrainingTask, reader: Reader) -> list[Example]:
+        """Return what is trained on, in an order that the task alone decides."""
+        raise AssertionError("every method says what it trains on")
+
+    def trainer(self, rows: list[Row], arguments: dict[str, Any], **given: Any) -> Any:  # noqa: ANN401
+        """Return TRL's trainer, or one derived from it.
+
+        Args:
+            rows: What is trained on.
+            arguments: What transformers is told, for the trainer's configuration.
+            given: What every trainer takes.
+        """
+        raise AssertionError("every method names its trainer")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was set, for the manifest."""
+        return {"trainer": self.name, **asdict(self)}
+
+    def _at_least(self, setting: str, least: int) -> None:
+        value = getattr(self, setting)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{setting} is {value!r}, expected a whole number of {least} or more")
+
+    def _above(self, setting: str, least: float) -> None:
+        value = getattr(self, setting)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > least:
+            raise ConfigError(f"{setting} is {value!r}, expected a number above {least:g}")
+
+    def _between(self, setting: str, least: float, most: float) -> None:
+        value = getattr(self, setting)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{setting} is {value!r}, expected a number")
+        if not least <= value < most:
+            raise ConfigError(f"{setting} is {value!r}, expected {least:g} or more, below {most:g}")
+
+
+def _require_libraries() -> None:
+    try:
+        import peft  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"training adapters needs peft and trl: {error}", remedy=REMEDY
+        ) from error
