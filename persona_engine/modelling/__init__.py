@@ -15,6 +15,7 @@ from persona_engine.modelling.differences import Differences, Doubles, principal
 from persona_engine.modelling.head_mixture import HeadMixtureModel
 from persona_engine.modelling.heads import head_log_likelihood, head_metric, mix_heads
 from persona_engine.modelling.labels import with_label_noise
+from persona_engine.modelling.large_k_means import k_means_of_many
 from persona_engine.modelling.linear_latent import LinearLatentModel
 from persona_engine.modelling.logistic import (
     RIDGES,
@@ -65,6 +66,7 @@ __all__ = [
     "head_metric",
     "held_out_loss",
     "k_means",
+    "k_means_of_many",
     "laplace_covariance",
     "log_sum",
     "minimise",
