@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from persona_engine.config import EngineConfig
 from persona_engine.interfaces import (
+    Clusterer,
     InstructionMiner,
     InstructionSelector,
     InstructionVerifier,
@@ -79,3 +80,7 @@ class ChosenPlugins:
             "inducer",
             lambda: self.plugins.create("principle_inducer", name, **self._settings(name)),
         )
+
+    def clusterer(self, name: str) -> Clusterer:
+        """Return a new clusterer by its plugin's name."""
+        return self.plugins.create("clusterer", name, **self._settings(name))

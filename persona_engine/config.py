@@ -55,7 +55,7 @@ class EngineConfig(BaseSettings):
         top_p: Nucleus of sampling.
         max_tokens: Longest reply in tokens.
         instruction_budget: Most tokens that instructions may take in the prompt.
-        data_folder: Where indexes are kept; a cache, safe to delete.
+        data_folder: Where indexes are kept; a cache, safe to delete but for ``adapters`` in it.
         weights_folder: Where fetched weights are kept; None for the default cache.
         blocked_plugins: Plugins that are never loaded.
         strict_plugins: Whether a plugin that fails to load is an error.
@@ -70,7 +70,14 @@ class EngineConfig(BaseSettings):
         attributes: File of the host's own attributes: JSON lines of labelled pairs with
             ``attribute``, ``high``, ``low`` and, if need be, ``prompt``; None for the bank's alone.
         population_refresh_seconds: How long a published population may be remembered before the
-            store is asked whether another one is in use.
+            store is asked whether another one is in use; clusterings and adapters likewise.
+        adapters_folder: Where adapters' files are kept, no cache; of this database alone. None for
+            a folder below ``data_folder``.
+        adapter_confidence: Least probability of belonging to a cluster at which its adapter serves
+            a user.
+        adapter_memory_mb: Most MiB of adapters in the generator's memory.
+        adapter_base: Hash of the model that adapters are for, where the host calls its own; that
+            of ``generator`` if omitted.
 
     Examples:
         >>> EngineConfig(candidates=4).candidates
@@ -110,6 +117,10 @@ class EngineConfig(BaseSettings):
     label_noise: float = Field(default=0.0, ge=0.0, le=1 / 3)
     attributes: Path | None = None
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
+    adapters_folder: Path | None = None
+    adapter_confidence: float = Field(default=0.8, gt=0.0, le=1.0)
+    adapter_memory_mb: float = Field(default=64.0, ge=0.0)
+    adapter_base: str | None = None
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401  # pydantic's own signature
         try:
@@ -130,6 +141,8 @@ class EngineConfig(BaseSettings):
         "half_life_days",
         "label_noise",
         "population_refresh_seconds",
+        "adapter_confidence",
+        "adapter_memory_mb",
         mode="before",
     )
     @classmethod

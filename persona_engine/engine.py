@@ -7,14 +7,15 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from persona_engine.adapters.registry import AdapterRegistry
 from persona_engine.aggregation import Rule
 from persona_engine.attributes import labelled_pairs
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
 from persona_engine.errors import InvalidInputError, ScopeError
 from persona_engine.fitting import FitReport, fit_tenant
+from persona_engine.imported import checked_row
 from persona_engine.interfaces import Progress, no_progress
-from persona_engine.learning import check_new
 from persona_engine.onboarding import fit_default
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
@@ -233,7 +234,7 @@ class PersonaEngine:
         by_user: dict[str, list[NewComparison]] = {}
         total = 0
         for total, row in enumerate(rows, start=1):
-            user, new = _checked_row(row, total)
+            user, new = checked_row(row, total)
             try:
                 self.store.user(Scope(tenant, user))
             except ScopeError as error:
@@ -245,6 +246,17 @@ class PersonaEngine:
             done += len(new_events)
             progress("importing", done, total)
         return total
+
+    def adapters(self, *, tenant: str = "default") -> AdapterRegistry:
+        """Return a tenant's registry of adapters: list, publish, roll back, delete, export.
+
+        What it publishes is served at once by this engine, and by others within a second or so
+        (``population_refresh_seconds``).
+
+        Raises:
+            ScopeError: The tenant is not a name of 1 to 256 characters.
+        """
+        return self._runtime.adapters.registry(tenant)
 
     def doctor(self, *, tenant: str = "default") -> tuple[Check, ...]:
         """Check weights, database, indexes and plugins, and say how to mend each."""
@@ -264,26 +276,3 @@ class PersonaEngine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _checked_row(row: object, number: int) -> tuple[str, NewComparison]:
-    if not isinstance(row, Mapping):
-        raise InvalidInputError(f"row {number} is {ascii(row)[:80]}, expected a mapping")
-    try:
-        user, prompt = row["user"], row["prompt"]
-        new = NewComparison(
-            prompt,
-            row["chosen"],
-            row["rejected"],
-            weight=row.get("weight", 1.0),
-            source="import",
-            tie=row.get("tie", False),
-        )
-        check_new(new)
-    except KeyError as error:
-        raise InvalidInputError(
-            f"row {number} lacks {error}, expected user, prompt, chosen and rejected"
-        ) from None
-    except InvalidInputError as error:
-        raise InvalidInputError(f"row {number}: {error.message}", remedy=error.remedy) from None
-    return user, new

@@ -8,6 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from persona_engine.adapters.routing import UNROUTED, Route
+from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes, tastes_of, wishes
 from persona_engine.belief import Belief
 from persona_engine.choosing import Decoders, Way
@@ -15,7 +17,6 @@ from persona_engine.conversation import as_conversation, check_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.features import Text, check_response
 from persona_engine.guiding import Guidance, guidance
-from persona_engine.instructions import AppliedInstructions
 from persona_engine.interfaces import Generator
 from persona_engine.learning import Learner
 from persona_engine.obedience import Obedience
@@ -25,6 +26,7 @@ from persona_engine.reminding import Reminder, untouched
 from persona_engine.rewards import OWN, RewardPart
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.store import check_text
+from persona_engine.tracing import trace_of
 from persona_engine.types import (
     Candidate,
     Conversation,
@@ -34,7 +36,6 @@ from persona_engine.types import (
     Ranking,
     Sampling,
     Scope,
-    Step,
     Taste,
     Trace,
 )
@@ -77,6 +78,7 @@ class Personalizer:
         reminder: Selects, places and verifies standing instructions.
         decoders: Produce the reply.
         attributes: What tastes are said in.
+        adapters: Route users to their clusters' adapters.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class Personalizer:
         reminder: Reminder,
         decoders: Decoders,
         attributes: Callable[[], Attributes],
+        adapters: Adapters,
     ) -> None:
         self._learner = learner
         self._reminder = reminder
         self._decoders = decoders
         self._attributes = attributes
+        self._adapters = adapters
 
     def personalize(
         self, scope: Scope, messages: Conversation, sampling: Sampling, *, candidates: int
@@ -100,9 +104,13 @@ class Personalizer:
         watch = Stopwatch()
         applied = self._reminder.remind(scope, messages, watch)
         placed = any(each.used for each in applied.decisions)
+        with watch.step("route"):
+            route = self._route(scope, None)
+        used = route.adapter is not None
+        reasons = [applied.reason, *([f"adapter {route.adapter}: {route.reason}"] if used else [])]
         return Personalization(
             messages=applied.messages,
-            adapter=None,
+            adapter=route.adapter,
             decoding={
                 "n": candidates,
                 "temperature": sampling.temperature,
@@ -110,10 +118,12 @@ class Personalizer:
                 "max_tokens": sampling.max_tokens,
             },
             trace=Trace(
-                personalized=placed,
-                reason=applied.reason,
+                personalized=placed or used,
+                reason="; ".join(reasons),
                 instructions=applied.decisions,
                 steps=tuple(watch.steps),
+                skipped=() if used or route.silent else (f"the adapter: {route.reason}",),
+                adapter=route.adapter,
             ),
         )
 
@@ -166,11 +176,13 @@ class Personalizer:
         watch = Stopwatch()
         skipped: list[str] = []
         applied = untouched(messages)
-        guide = Guidance()
+        guide, route = Guidance(), UNROUTED
         if order.personal:
             applied = self._reminder.remind(scope, messages, watch)
             with watch.step("posterior"):
                 guide = guidance(self._learner, scope, messages, order.reward, skipped)
+            with watch.step("route"):
+                route = self._route(scope, guide.belief)
         else:
             skipped.append("everything personal: the base reply was asked for")
         obedience = self._reminder.obedience(scope, messages, applied.decisions)
@@ -185,13 +197,14 @@ class Personalizer:
             bare=messages if applied.tokens else None,
             styles=wishes(tastes, self._attributes().all) if tastes else (),
         )
-        with watch.step("decode"):
+        serving = self._adapters.serving(route, scope.tenant, generator, order.way.decoder)
+        with serving as served, watch.step("decode"):
             generation = self._decoders.decode(
-                order.way, request, generator, reward, on_text=on_text
+                order.way, served.asked(request), generator, reward, on_text=on_text
             )
         with watch.step("verify"):
             generation = _checked(generation, obedience)
-        trace = _trace(applied, guide, generation, watch, skipped)
+        trace = trace_of(applied, guide, generation, served, steps=watch.steps, skipped=skipped)
         belief = guide.belief
         return Spoken(generation, trace if belief is None else self._told(belief, tastes, trace))
 
@@ -199,6 +212,13 @@ class Personalizer:
         """Return a user's tastes in every attribute that is encoded already, strongest first."""
         known = partial(self._learner.features.find, scope.tenant)
         return tastes_of(belief, tuple(self._attributes().all.values()), known)
+
+    def _route(self, scope: Scope, belief: Belief | None) -> Route:
+        """Return the user's adapter; without a belief it is asked for where adapters are in use."""
+        found = belief
+        return self._adapters.route(
+            scope.tenant, lambda: found if found is not None else self._learner.belief(scope)
+        )
 
     def _told(self, belief: Belief, tastes: Sequence[Taste], trace: Trace) -> Trace:
         return replace(
@@ -247,37 +267,3 @@ def _checked(generation: Generation, obedience: Obedience) -> Generation:
     return replace(
         generation, candidates=tuple(replace(c, checks=found) for c, found in candidates)
     )
-
-
-def _trace(
-    applied: AppliedInstructions,
-    guide: Guidance,
-    generation: Generation,
-    watch: Stopwatch,
-    skipped: Sequence[str],
-) -> Trace:
-    placed = any(each.used for each in applied.decisions)
-    reasons = [applied.reason] if placed or applied.decisions else []
-    belief = guide.belief
-    guided = guide.reward is not None or any(each.checks for each in generation.candidates)
-    if guided:
-        reasons.append(generation.reason)
-    if guide.words:
-        reasons.append(f"searched by {', '.join(guide.words)}")
-    return Trace(
-        personalized=placed or (guided and generation.decided),
-        reason="; ".join(reasons) or "nothing personal is known or wanted",
-        instructions=applied.decisions,
-        candidates=generation.candidates,
-        confidence=generation.confidence,
-        steps=tuple(watch.steps),
-        skipped=tuple(skipped),
-        reward_model=None if belief is None else belief.model.name,
-        population=None if belief is None else belief.population.version,
-        search=generation.search,
-    )
-
-
-def finished(trace: Trace, step: Step) -> Trace:
-    """Return the trace with one more step."""
-    return replace(trace, steps=(*trace.steps, step))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes
 from persona_engine.choosing import Decoders
-from persona_engine.chosen import ChosenPlugins
 from persona_engine.config import GENERATOR_FEATURES, EngineConfig
 from persona_engine.decoding.cost import CostBook
 from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache, Text
-from persona_engine.index import Kind, VectorCache
+from persona_engine.indexes import Indexes
 from persona_engine.instructions import operator_rule
 from persona_engine.interfaces import (
     AsksLanguageModel,
@@ -34,14 +33,14 @@ from persona_engine.personalize import Personalizer
 from persona_engine.plugins import discover
 from persona_engine.reminding import Reminder
 from persona_engine.store import Clock, Store
-from persona_engine.types import Context, Conversation, FloatArray, Population, Scope
+from persona_engine.types import Context, Conversation, FloatArray, Population
 from persona_engine.weighing import EvidencePolicy
-from persona_engine.weights import resolve
+from persona_engine.weights import resolve, weights_hash
 
 _COUNTED = 4_096
 
 
-class Runtime(ChosenPlugins):
+class Runtime(Indexes):
     """Wires plugins, weights, store and caches together; holds no algorithm.
 
     Args:
@@ -127,6 +126,7 @@ class Runtime(ChosenPlugins):
                 reminder=self._reminder(),
                 decoders=self.decoders,
                 attributes=lambda: self.attributes,
+                adapters=self.adapters,
             )
 
         return self._once("personalizer", make)
@@ -140,6 +140,38 @@ class Runtime(ChosenPlugins):
                 self.plugins, self.config.plugin_settings, CostBook(self.config.data_folder)
             ),
         )
+
+    @property
+    def adapters(self) -> Adapters:
+        """The adapters of user clusters."""
+        config = self.config
+        return self._once(
+            "adapters",
+            lambda: Adapters(
+                self.store,
+                config.adapters_folder or self.index_folder / "adapters",
+                clusterer=self.clusterer,
+                base=lambda: self.adapter_base,
+                confidence=config.adapter_confidence,
+                memory=int(config.adapter_memory_mb * 2**20),
+                refresh_seconds=config.population_refresh_seconds,
+            ),
+        )
+
+    @property
+    def adapter_base(self) -> str:
+        """Hash of the model that adapters are for.
+
+        Raises:
+            ConfigError: The engine has no generator, and the setting names none.
+            WeightsError: The generator's weights cannot be found.
+        """
+        if self.config.adapter_base is not None:
+            return self.config.adapter_base
+        if self.config.generator is None:
+            what = "generator and adapter_base are None: adapters are for one model"
+            raise ConfigError(what, remedy="set adapter_base to the hash of the model you serve")
+        return weights_hash(self.weights(self.config.generator))[:16]
 
     def _reminder(self) -> Reminder:
         return Reminder(
@@ -196,15 +228,6 @@ class Runtime(ChosenPlugins):
     def _count_tokens(self, text: str) -> int:
         return self.generator.count_tokens(text)
 
-    def index(self, tenant: str, kind: Kind, fingerprint: str) -> VectorCache:
-        """Return a tenant's index of users or instructions."""
-        return self._once(
-            f"index/{kind}/{fingerprint}/{tenant}",
-            lambda: VectorCache(
-                self.index_folder, tenant=tenant, kind=kind, fingerprint=fingerprint
-            ),
-        )
-
     def forget_cached(self) -> None:
         """Drop every feature and every prompt that is held in memory."""
         with self._guard:
@@ -216,29 +239,6 @@ class Runtime(ChosenPlugins):
                 cache.clear()
         if isinstance(generator, RemembersPrompts):
             generator.forget_prompts()
-
-    def erase_vectors(self, scope: Scope, instructions: Sequence[str]) -> dict[str, int]:
-        """Remove a user and their instructions from the tenant's index files, at once."""
-        return {
-            kind: VectorCache(
-                self.index_folder, tenant=scope.tenant, kind=kind, fingerprint="any"
-            ).remove(*keys)
-            for kind, keys in self._vectors_of(scope, instructions)
-        }
-
-    def _vectors_of(
-        self, scope: Scope, instructions: Sequence[str]
-    ) -> tuple[tuple[Kind, Sequence[str]], ...]:
-        return (("users", [scope.user]), ("instructions", instructions))
-
-    @property
-    def index_folder(self) -> Path:
-        """Where the indexes of this database are."""
-        name, database = self.config.database, self.config.database
-        if name.startswith("sqlite:///"):
-            database = str(Path(name.removeprefix("sqlite:///")).absolute())
-        digest = hashlib.sha256(database.encode()).hexdigest()[:16]
-        return self.config.data_folder / digest
 
     def close(self) -> None:
         """Close the store; what was acknowledged is on the disk already."""

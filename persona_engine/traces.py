@@ -83,6 +83,7 @@ def explain(trace: Trace) -> Explanation:
         lines.append(f"Set by hand: {trace.steering}.")
     if trace.reward_model is not None:
         lines.append(f"Reward model: {trace.reward_model}, population {trace.population}.")
+    lines += [f"Adapter: {trace.adapter}."] if trace.adapter else []
     lines += [f"Skipped: {each}." for each in trace.skipped]
     if trace.steps:
         costs = ", ".join(f"{step.name} {step.milliseconds:.1f} ms" for step in trace.steps)

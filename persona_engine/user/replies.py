@@ -9,11 +9,12 @@ from persona_engine.choosing import AUTO, Decoding, Way
 from persona_engine.conversation import check_conversation
 from persona_engine.decoding.plan import parse_allowance
 from persona_engine.errors import InvalidInputError
-from persona_engine.personalize import Order, Spoken, finished
+from persona_engine.personalize import Order, Spoken
 from persona_engine.rewards import OWN, RewardChoice, reward_parts
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.streaming import ReplyStream, TextSink
 from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
+from persona_engine.tracing import finished
 from persona_engine.types import Conversation, Personalization, Ranking, Reply, Sampling, Step
 from persona_engine.user.scoped import ScopedToUser, check_seed
 

@@ -1,0 +1,46 @@
+"""Which index files belong to an engine's database, and who is erased from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from persona_engine.chosen import ChosenPlugins
+from persona_engine.index import Kind, VectorCache
+from persona_engine.types import Scope
+
+
+class Indexes(ChosenPlugins):
+    """The indexes of one engine's users and instructions: caches of what the database holds."""
+
+    def index(self, tenant: str, kind: Kind, fingerprint: str) -> VectorCache:
+        """Return a tenant's index of users or instructions."""
+        return self._once(
+            f"index/{kind}/{fingerprint}/{tenant}",
+            lambda: VectorCache(
+                self.index_folder, tenant=tenant, kind=kind, fingerprint=fingerprint
+            ),
+        )
+
+    def erase_vectors(self, scope: Scope, instructions: Sequence[str]) -> dict[str, int]:
+        """Remove a user and their instructions from the tenant's index files, at once."""
+        erased: tuple[tuple[Kind, Sequence[str]], ...] = (
+            ("users", [scope.user]),
+            ("instructions", instructions),
+        )
+        return {
+            kind: VectorCache(
+                self.index_folder, tenant=scope.tenant, kind=kind, fingerprint="any"
+            ).remove(*keys)
+            for kind, keys in erased
+        }
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the files of this database are."""
+        name, database = self.config.database, self.config.database
+        if name.startswith("sqlite:///"):
+            database = str(Path(name.removeprefix("sqlite:///")).absolute())
+        digest = hashlib.sha256(database.encode()).hexdigest()[:16]
+        return self.config.data_folder / digest

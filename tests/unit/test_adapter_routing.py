@@ -1,0 +1,304 @@
+"""From a user's posterior to the adapter of their cluster, through a whole engine on bigrams."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from persona_engine import PersonaEngine
+from persona_engine.adapters.manifest import CONFIG, WEIGHTS
+from persona_engine.adapters.registry import Origin
+from persona_engine.config import EngineConfig
+from persona_engine.errors import ConfigError
+from persona_engine.hookspecs import hookimpl
+from persona_engine.interfaces import Clusterer
+from persona_engine.testing import BigramGenerator
+from persona_engine.types import Clustering, Scope, TrainedAdapter
+
+ASK = [{"role": "user", "content": "Where shall we go ?"}]
+
+
+class Sides(Clusterer):
+    """Two groups, by the side of a line that users' means are on."""
+
+    name = "sides"
+
+    def fit(self, beliefs, *, population, rng, progress=None):
+        raise AssertionError("the test makes its own")
+
+    def membership(self, clustering, beliefs):
+        sure = clustering.arrays["sure"] * (beliefs.mean @ clustering.arrays["axis"])
+        share = 1.0 / (1.0 + np.exp(-np.clip(sure, -50.0, 50.0)))
+        return np.stack([share, 1.0 - share], axis=1)
+
+
+class AdaptedBigrams(BigramGenerator):
+    """Takes adapters, which change nothing, and notes what is read with which."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.held: dict[str, Path] = {}
+        self.read: list[set[str | None]] = []
+
+    def load_adapter(self, name, folder):
+        self.held[name] = folder
+
+    def unload_adapter(self, name):
+        del self.held[name]
+
+    def log_likelihood(self, conversations, responses, *, adapter=None):
+        return super().log_likelihood(conversations, responses)
+
+    def prefill_each(self, prompts, *, seed):
+        named = {each.adapter for prompt in prompts for each in prompt.readings}
+        assert named - {None} <= set(self.held)
+        self.read.append(named)
+        return super().prefill_each(prompts, seed=seed)
+
+
+class Host:
+    """A plugin object of the host."""
+
+    def __init__(self, generator):
+        self.generator = generator
+
+    @hookimpl
+    def persona_generators(self):
+        return {"bigram": lambda *, weights: self.generator}
+
+    @hookimpl
+    def persona_clusterers(self):
+        return {"sides": Sides}
+
+
+def opened(place: Path, generator=None, **settings) -> PersonaEngine:
+    given = {
+        "database": f"sqlite:///{place}/persona.db",
+        "generator": str(place),
+        "generator_plugin": "bigram",
+        "data_folder": place / "data",
+        "candidates": 4,
+        "max_tokens": 12,
+        "adapter_base": "b1",
+        "population_refresh_seconds": 0.0,
+    }
+    host = Host(AdaptedBigrams() if generator is None else generator)
+    return PersonaEngine(config=EngineConfig(**{**given, **settings}), plugins=[host])
+
+
+def crowd():
+    """Yield comparisons of people who either love or hate to go home."""
+    rng = np.random.default_rng(0)
+    words = [word for word in BigramGenerator().words if word.isalpha()]
+    for user in range(12):
+        for _ in range(10):
+            with_home, without = (" ".join(rng.choice(words, 6)) for _ in range(2))
+            pair = [f"{with_home} home home", f"{without} think think"]
+            chosen, rejected = pair if user % 2 else pair[::-1]
+            yield {"user": f"u{user}", "prompt": "Where?", "chosen": chosen, "rejected": rejected}
+
+
+def clustering(engine: PersonaEngine, *, sure: float = 1e3) -> Clustering:
+    learner = engine._runtime.learner
+    beliefs = [learner.belief(Scope("default", name)).posterior for name in ("u1", "u0")]
+    axis = beliefs[0].mean - beliefs[1].mean
+    arrays = {"axis": axis / np.linalg.norm(axis), "sure": np.array(sure, np.float32)}
+    return Clustering("sides", beliefs[0].population, ("homely", "roaming"), arrays)
+
+
+def publish_clustering(engine: PersonaEngine, made: Clustering) -> None:
+    rows = engine.store.tenant("default")
+    rows.save_clustering(made, users=["u0", "u1"], sizes=[6, 6])
+    rows.publish_clustering(made.version)
+
+
+def registered(engine: PersonaEngine, folder: Path, cluster: str, value: float = 1.0) -> str:
+    folder.mkdir()
+    (folder / CONFIG).write_text(json.dumps({"peft_type": "LORA", "r": 1, "lora_alpha": 1}))
+    save_file({"a.lora_A.weight": np.full((1, 3), value, np.float32)}, folder / WEIGHTS)
+    origin = Origin(cluster, "b1", "dpo", users=["u1"])
+    return engine.adapters().add(TrainedAdapter(folder, {}, {}), origin).version
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, sqlite_template):
+    place = tmp_path_factory.mktemp("adapted")
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (place / name).touch()
+    shutil.copy(sqlite_template, place / "persona.db")
+    with opened(place) as engine:
+        engine.import_comparisons(crowd())
+        assert engine.fit().published
+    return place
+
+
+@pytest.fixture
+def place(fitted, tmp_path):
+    return Path(shutil.copytree(fitted, tmp_path / "place"))
+
+
+@pytest.fixture
+def engine(place):
+    with opened(place) as engine:
+        publish_clustering(engine, clustering(engine))
+        yield engine
+
+
+@pytest.fixture
+def version(engine, tmp_path):
+    found = registered(engine, tmp_path / "trained", "homely")
+    engine.adapters().publish(found)
+    return found
+
+
+def generator_of(engine) -> AdaptedBigrams:
+    return engine._runtime.generator
+
+
+def test_a_sure_member_is_served_by_the_clusters_adapter(engine, version) -> None:
+    reply = engine.user("u1").chat(ASK)
+    assert reply.trace.adapter == version
+    assert reply.trace.personalized
+    assert f"adapter {version}: of cluster 'homely' with probability 1.00" in reply.trace.reason
+    assert "route" in {step.name for step in reply.trace.steps}
+    assert generator_of(engine).read == [{version}]
+    explained = engine.user("u1").explain(reply.id)
+    assert explained.trace.adapter == version
+    assert f"Adapter: {version}." in explained.text
+
+
+def test_everybody_else_is_served_by_the_base_model(engine, version) -> None:
+    for user, why in (("u0", "'roaming' with probability 1.00, which has no"), ("new", "nothing")):
+        trace = engine.user(user).chat(ASK).trace
+        assert trace.adapter is None
+        assert any(why in each for each in trace.skipped), trace.skipped
+    off = engine.user("u1").chat(ASK, personal=False).trace
+    assert (off.adapter, off.personalized) == (None, False)
+    assert not any("adapter" in each for each in off.skipped)
+    assert generator_of(engine).read == [{None}] * 3
+    assert generator_of(engine).held == {}
+
+
+def test_without_adapters_nothing_is_said_of_them(engine) -> None:
+    trace = engine.user("u1").chat(ASK).trace
+    assert not any("adapter" in each for each in trace.skipped)
+    assert engine.user("u1").personalize(ASK).adapter is None
+
+
+def test_streams_are_served_alike(engine, version) -> None:
+    stream = engine.user("u1").stream(ASK)
+    text = "".join(stream)
+    assert stream.reply.trace.adapter == version
+    assert text == engine.user("u1").chat(ASK).text
+
+
+def test_personalize_names_the_adapter_for_hosts(engine, version, place) -> None:
+    shown = engine.user("u1").personalize(ASK)
+    assert shown.adapter == shown.trace.adapter == version
+    assert shown.trace.personalized
+    assert engine.user("u0").personalize(ASK).adapter is None
+    with opened(place, generator=None) as other:
+        assert other.user("u1").personalize(ASK).adapter == version
+
+
+def test_publishing_and_rolling_back_are_seen_at_once(place, version, tmp_path) -> None:
+    with opened(place, population_refresh_seconds=3600.0) as engine:
+        alice, registry = engine.user("u1"), engine.adapters()
+        assert alice.chat(ASK).trace.adapter == version
+        second = registered(engine, tmp_path / "second", "homely", 2.0)
+        assert alice.chat(ASK).trace.adapter == version
+        registry.publish(second)
+        assert alice.chat(ASK).trace.adapter == second
+        assert registry.rollback("homely").version == version
+        assert alice.chat(ASK).trace.adapter == version
+        registry.delete(version, force=True)
+        assert alice.chat(ASK).trace.adapter is None
+
+
+def test_membership_below_the_threshold_is_not_enough(engine, version, place) -> None:
+    publish_clustering(engine, clustering(engine, sure=0.01))
+    trace = engine.user("u1").chat(ASK).trace
+    assert trace.adapter is None
+    assert any("below 0.8" in each for each in trace.skipped)
+    with opened(place, adapter_confidence=0.5) as bold:
+        assert bold.user("u1").chat(ASK).trace.adapter == version
+    for bad in (0.0, 1.1, True):
+        with pytest.raises(ConfigError, match="adapter_confidence"):
+            EngineConfig(adapter_confidence=bad)
+
+
+def test_a_clustering_on_another_population_is_not_used(engine, version) -> None:
+    engine.import_comparisons({**row, "user": f"{row['user']}b"} for row in crowd())
+    before = engine._runtime.learner.population("default").version
+    report = engine.fit(seed=1)
+    assert report.published
+    assert report.population != before
+    trace = engine.user("u1").chat(ASK).trace
+    assert trace.adapter is None
+    words = f"stands on population {before}, the user's posterior on {report.population}"
+    assert any(words in each for each in trace.skipped)
+
+
+def test_adapters_of_another_base_are_not_used(engine, version, place) -> None:
+    with opened(place, adapter_base="b2") as other:
+        assert other.user("u1").chat(ASK).trace.adapter is None
+    with opened(place, adapter_base=None) as other:  # that of the generator's files
+        assert len(other._runtime.adapter_base) == 16
+        assert other.user("u1").chat(ASK).trace.adapter is None
+
+
+def test_what_cannot_be_trusted_is_not_used_and_told(engine, version) -> None:
+    folder = engine.adapters().open(version, base="b1")
+    (folder / WEIGHTS).write_bytes(b"other")
+    trace = engine.user("u1").chat(ASK).trace
+    assert trace.adapter is None
+    assert any("sha256" in each for each in trace.skipped)
+    assert generator_of(engine).held == {}
+
+
+def test_a_clusterer_that_is_gone_is_told(place, engine, version) -> None:
+    with opened(place, blocked_plugins=["sides"]) as other:
+        trace = other.user("u1").chat(ASK).trace
+    assert trace.adapter is None
+    assert any("'sides'" in each for each in trace.skipped)
+
+
+def test_generators_without_adapters_serve_without(engine, version, place) -> None:
+    with opened(place, generator=BigramGenerator()) as other:
+        trace = other.user("u1").chat(ASK).trace
+    assert trace.adapter is None
+    assert any("generator 'bigram' takes no adapters" in each for each in trace.skipped)
+
+
+@pytest.mark.parametrize("decoding", ["best_of_n", "blockwise", "token_search", "logit_arithmetic"])
+def test_every_decoder_reads_with_the_adapter(engine, version, decoding) -> None:
+    reply = engine.user("u1").chat(ASK, decoding=decoding)
+    assert reply.trace.adapter == version
+    assert generator_of(engine).read
+    assert set.union(*generator_of(engine).read) == {version}
+    assert "the best were read again without the adapter" in reply.trace.reason
+
+
+def test_a_reply_without_candidates_has_the_adapter_too(engine, version) -> None:
+    reply = engine.user("u1").chat(ASK, candidates=1)
+    assert reply.trace.adapter == version
+    assert generator_of(engine).read == [{version}]
+
+
+def test_adapters_are_added_up_by_membership(engine, version, tmp_path) -> None:
+    second = registered(engine, tmp_path / "second", "roaming", 2.0)
+    engine.adapters().publish(second)
+    publish_clustering(engine, clustering(engine, sure=0.1))
+    way = ("logit_arithmetic", {"adapters": "posterior"})
+    reply = engine.user("u1").chat(ASK, decoding=way, candidates=1)
+    assert generator_of(engine).read == [{None, version, second}]
+    assert reply.trace.adapter is None
+    assert reply.trace.personalized
+    assert f"adapters by membership: {version} 0." in reply.trace.reason
+    assert engine.user("new").chat(ASK, decoding=way).trace.personalized is False
+    assert generator_of(engine).read[-1] == {None}
