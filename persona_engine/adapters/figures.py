@@ -81,7 +81,8 @@ class Limits:
     """What an adapter must reach, and how far it may drift, to be published.
 
     Args:
-        errors: Standard errors by which it must beat base, in accuracy and by either reward.
+        errors: Standard errors by which its accuracy must be above base's.
+        win_errors: Standard errors by which its samples must win, by either reward.
         comparisons: Least held-out comparisons to judge it by.
         users: Least held-out users.
         kl: Most nats a token between it and base.
@@ -94,6 +95,7 @@ class Limits:
     """
 
     errors: float = 1.645
+    win_errors: float = 1.0
     comparisons: int = 20
     users: int = 3
     kl: float = 1.0
@@ -114,24 +116,15 @@ class Limits:
                 f"to judge by, expected {self.comparisons} by {self.users}",
             )
         found = [
-            self._beaten("accuracy", figures.gain, 0.0),
-            self._beaten("the users' reward's win rate", figures.wins, 0.5),
-            self._beaten("the independent judge's win rate", figures.independent_wins, 0.5),
+            _within("accuracy", figures.gain, self.errors, by_chance=0.0),
+            _within("the users' reward's win rate", figures.wins, self.win_errors),
+            _within("the independent judge's win rate", figures.independent_wins, self.win_errors),
             _above("perplexity on neutral text over base's", figures.neutral, self.neutral),
             _above("KL to base in nats a token", figures.kl, self.kl),
             _above("length over base's", figures.length, self.longer),
             _above("brevity, base's length over its own,", _inverse(figures), 1 / self.shorter),
         ]
         return tuple(each for each in found if each)
-
-    def _beaten(self, what: str, measured: Measured, base: float) -> str:
-        gain = measured.value - base
-        if gain > self.errors * measured.error:
-            return ""
-        return (
-            f"{what} is {gain:+.3f} from base's, within {self.errors:g} standard errors of "
-            f"{measured.error:.3f}"
-        )
 
 
 def clustered(values: Doubles, weight: Doubles, *labels: Sequence[str]) -> Measured:
@@ -163,6 +156,16 @@ def _error(left: Doubles, labels: Sequence[str]) -> float:
         return math.inf
     sums = np.bincount(place, weights=left)
     return float(np.sqrt(np.square(sums).sum() * len(names) / (len(names) - 1)))
+
+
+def _within(what: str, measured: Measured, errors: float, *, by_chance: float = 0.5) -> str:
+    gain = measured.value - by_chance
+    if gain > errors * measured.error:
+        return ""
+    return (
+        f"{what} is {gain:+.3f} from that of base, not above {errors:g} standard errors of "
+        f"{measured.error:.3f}"
+    )
 
 
 def _above(what: str, value: float, limit: float) -> str:
