@@ -116,7 +116,7 @@ class Learner:
         return bind(
             self.model,
             population,
-            self._steered(scope.tenant, population, self._posterior(scope, population), steering),
+            self._steered(scope.tenant, population, self.posterior(scope, population), steering),
             steering=steering,
             prompt=prompt,
             encode=lambda words: self.features.get(scope.tenant, [Text(words)], keep=False)[0],
@@ -220,7 +220,11 @@ class Learner:
 
         return Fold(self.model.name, population.version, apply)
 
-    def _posterior(self, scope: Scope, population: Population) -> Posterior:
+    def posterior(self, scope: Scope, population: Population) -> Posterior:
+        """Return what a user's comparisons taught, without what was set by hand.
+
+        Built and stored where it is missing or has not seen them all.
+        """
         user = self.store.user(scope)
         for _ in range(_ATTEMPTS):
             found = self._stored(user, population)

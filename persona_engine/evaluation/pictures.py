@@ -25,7 +25,7 @@ def draw_few_shot_curve(path: Path, rows: Sequence[Row]) -> None:
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
-    with _axes(path) as axes:
+    with axes_of(path) as axes:
         for number, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
             mine = [r for r in rows if r["method"] == method and r["accuracy"] is not None]
             if not mine:
@@ -58,7 +58,7 @@ def draw_reliability(path: Path, bins: Mapping[str, np.ndarray], title: str) -> 
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
-    with _axes(path) as axes:
+    with axes_of(path) as axes:
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         for number, (method, each) in enumerate(bins.items()):
             filled = each[each[:, 0] > 0]
@@ -75,8 +75,12 @@ def draw_reliability(path: Path, bins: Mapping[str, np.ndarray], title: str) -> 
         axes.legend(fontsize="small")
 
 
-class _axes:  # noqa: N801  # used as a function
-    """Axes of a new figure, which is written to a file when the block ends."""
+class axes_of:  # noqa: N801  # used as a function
+    """Axes of a new figure, which is written to a file when the block ends without an error.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -87,9 +91,11 @@ class _axes:  # noqa: N801  # used as a function
         self._figure = Figure(figsize=(7, 5), layout="constrained")
 
     def __enter__(self) -> Axes:
+        """Return the axes."""
         return self._figure.add_subplot()
 
     def __exit__(self, kind: object, *_: object) -> None:
+        """Write the picture."""
         if kind is None:
             with replaced(self._path) as file:
                 self._figure.savefig(file, format="png", dpi=150)
