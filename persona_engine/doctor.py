@@ -28,12 +28,12 @@ class Check:
 
 
 def diagnose(runtime: Runtime, tenant: str) -> tuple[Check, ...]:
-    """Look at weights, database, migrations, indexes, plugins and the population of a tenant.
+    """Look at weights, database, migrations, plugins, and a tenant's population and adapters.
 
     Nothing is downloaded and nothing is changed.
     """
     weights = tuple(_weights(runtime))
-    checks = [*weights, *_database(runtime), *_plugins(runtime)]
+    checks = [*weights, *_database(runtime), *_plugins(runtime), *_adapters(runtime, tenant)]
     if all(each.ok for each in weights):
         checks += [_population(runtime, tenant), *_indexes(runtime, tenant)]
     return tuple(checks)
@@ -89,6 +89,30 @@ def _plugins(runtime: Runtime) -> Iterator[Check]:
             record.reason
             or f"{record.status}, {record.distribution or 'host'} {record.version or ''}",
             "reinstall or block it (blocked_plugins)" if failed else None,
+        )
+
+
+def _adapters(runtime: Runtime, tenant: str) -> Iterator[Check]:
+    """Verify what is published; what is not is verified when it is put to use."""
+    try:
+        registry = runtime.adapters.registry(tenant)
+        published = [row for row in registry.versions() if row.published]
+    except PersonaError:  # the check of the database says so
+        return
+    for row in published:
+        name = f"adapter {row.version} of cluster {row.cluster}"
+        try:
+            registry.verify(row.version)
+        except PersonaError as error:
+            yield Check(name, False, error.message, error.remedy)
+            continue
+        train = f"persona adapters train --cluster {row.cluster}"
+        forgotten = "learned from somebody who was forgotten"
+        yield Check(
+            name,
+            not row.stale,
+            forgotten if row.stale else f"verified, for base {row.base}",
+            train if row.stale else None,
         )
 
 

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from persona_engine.cli import (
+    adapters,
     chat,
+    cluster,
     data,
     db,
     doctor,
@@ -44,6 +46,7 @@ for module in (
     profile,
     data,
     fit,
+    cluster,
     evaluate,
     plugins,
     doctor,
@@ -51,6 +54,7 @@ for module in (
     module.register(app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(db.app, name="db")
+app.add_typer(adapters.app, name="adapters")
 
 
 @app.callback()

@@ -34,6 +34,7 @@ class Profile:
         population: Version of its population, or None.
         created_at: When the user was first seen, or None for a user never seen.
         steering: What the user set by hand: strength towards an attribute's high pole, by name.
+        clusters: P(user belongs to cluster) by its name, likeliest first; empty without clusters.
     """
 
     tenant: str
@@ -45,6 +46,7 @@ class Profile:
     population: str | None
     created_at: datetime | None
     steering: Mapping[str, float] = field(default_factory=dict)
+    clusters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Receipt:
         rows: Rows deleted, by table.
         index_vectors: Vectors removed, by index.
         cached_embeddings: Cached features removed, of texts that nobody else's events use.
-        refit: Versions of populations (and adapters) that learned from the user, marked for refit.
+        refit: Versions of populations, clusterings and adapters that learned from the user, marked
+            for refitting.
         sha256: Hash over the fields above.
     """
 

@@ -275,6 +275,25 @@ def test_generators_without_adapters_serve_without(engine, version, place) -> No
     assert any("generator 'bigram' takes no adapters" in each for each in trace.skipped)
 
 
+def test_the_doctor_verifies_what_is_published(engine, version) -> None:
+    name = f"adapter {version} of cluster homely"
+
+    def check():
+        (found,) = (each for each in engine.doctor() if each.name == name)
+        return found
+
+    assert check().ok
+    assert engine.user("u1").forget().refit == (
+        *(row.version for row in engine.store.tenant("default").populations()),
+        *(row.version for row in engine.store.tenant("default").clusterings()),
+        version,
+    )
+    assert not check().ok
+    assert check().remedy == "persona adapters train --cluster homely"
+    (engine.adapters().open(version, base="b1") / WEIGHTS).write_bytes(b"other")
+    assert "sha256" in check().detail
+
+
 @pytest.mark.parametrize("decoding", ["best_of_n", "blockwise", "token_search", "logit_arithmetic"])
 def test_every_decoder_reads_with_the_adapter(engine, version, decoding) -> None:
     reply = engine.user("u1").chat(ASK, decoding=decoding)
