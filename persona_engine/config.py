@@ -48,6 +48,7 @@ class EngineConfig(BaseSettings):
         principle_inducer: Plugin that finds rules which explain choices.
         accept_suggestions: Whether what was read from behaviour acts at once, without the person's
             acceptance.
+        clusterer: Plugin that finds groups of users with shared taste.
         operator_rules: Instructions of the operator for everybody, which must hold where they
             apply and outrank what users say.
         candidates: Replies to consider when the user's taste or a checkable instruction is known.
@@ -100,6 +101,7 @@ class EngineConfig(BaseSettings):
     instruction_verifiers: tuple[str, ...] = ("constraints", "adherence")
     instruction_miner: str = "signals"
     principle_inducer: str = "principles"
+    clusterer: str = "gaussian_mixture"
     accept_suggestions: bool = False
     operator_rules: tuple[str, ...] = ()
     candidates: int = Field(default=8, ge=1, le=256)

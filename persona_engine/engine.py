@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from persona_engine.adapters.cluster_report import ClusterReport, ClusterSummary
 from persona_engine.adapters.registry import AdapterRegistry
 from persona_engine.aggregation import Rule
-from persona_engine.attributes import labelled_pairs
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
 from persona_engine.errors import InvalidInputError, ScopeError
-from persona_engine.fitting import FitReport, fit_tenant
+from persona_engine.fitting import FitReport, fit_bank, fit_tenant
 from persona_engine.imported import checked_row
 from persona_engine.interfaces import Progress, no_progress
-from persona_engine.onboarding import fit_default
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
 from persona_engine.sharing import rank_shared
@@ -24,7 +23,7 @@ from persona_engine.store import Clock, NewComparison, Store, utc_now
 from persona_engine.types import Conversation, Ranking, Scope
 from persona_engine.user import User, check_seed
 
-__all__ = ["Check", "FitReport", "PersonaEngine", "User"]
+__all__ = ["Check", "ClusterReport", "ClusterSummary", "FitReport", "PersonaEngine", "User"]
 
 _POOLED = "bradley_terry"
 
@@ -135,31 +134,8 @@ class PersonaEngine:
             InvalidInputError: ``seed`` is below 0.
         """
         check_seed(seed)
-        learner = self._runtime.learner
-        own = self._runtime.attributes.own if "attributes" in learner.model.reads else ()
-        fitted = fit_default(
-            learner.model,
-            learner.features.encoder,
-            seed=seed,
-            attributes=labelled_pairs(own, partial(learner.features.get, tenant)),
-            progress=progress,
-        )
-        self.store.tenant(tenant).save_embeddings(
-            learner.features.encoder.fingerprint, fitted.features
-        )
-        learner.publish(tenant, fitted.population, users=())
-        return FitReport(
-            reward_model=learner.model.name,
-            population=fitted.population.version,
-            fingerprint=fitted.population.fingerprint,
-            users=0,
-            comparisons=0,
-            accuracy=None,
-            pooled_accuracy=None,
-            published=True,
-            reason="fitted to synthetic users over the question bank",
-            details=dict(fitted.report),
-        )
+        own = self._runtime.attributes.own
+        return fit_bank(self._runtime.learner, tenant, own=own, seed=seed, progress=progress)
 
     def ensure_population(
         self, *, tenant: str = "default", seed: int = 0, progress: Progress = no_progress
@@ -172,6 +148,43 @@ class PersonaEngine:
         if self._runtime.learner.population(tenant) is not None:
             return None
         return self.fit_default(tenant=tenant, seed=seed, progress=progress)
+
+    def cluster(
+        self,
+        *,
+        tenant: str = "default",
+        clusterer: str | None = None,
+        plot: Path | None = None,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> ClusterReport:
+        """Find groups of a tenant's users with shared taste, and put them to use.
+
+        A group that continues one of those in use keeps its name; another is called by what sets
+        it apart.
+
+        Args:
+            tenant: Whose users.
+            clusterer: Plugin that finds them; the configured one if omitted.
+            plot: PNG to draw users and clusters to.
+            seed: Decides everything.
+            progress: Told of reading and fitting.
+
+        Raises:
+            NoPopulationError: There is no population to place users in.
+            InvalidInputError: There are too few users or comparisons, or ``seed`` is below 0.
+            PluginError: There is no such clusterer.
+            MissingExtraError: A plot was asked for and Matplotlib is not installed.
+        """
+        check_seed(seed)
+        name = self.config.clusterer if clusterer is None else clusterer
+        return self._runtime.clusters.find(
+            tenant, clusterer=name, seed=seed, plot=plot, progress=progress
+        )
+
+    def clusters(self, *, tenant: str = "default") -> ClusterReport | None:
+        """Return what is told of a tenant's clusters in use, or None without any."""
+        return self._runtime.clusters.in_use(tenant)
 
     def rank_shared(
         self,

@@ -13,7 +13,7 @@ from persona_engine.attributes import labelled_pairs
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
-from persona_engine.onboarding import Attribute
+from persona_engine.onboarding import Attribute, fit_default
 from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
 
 LEAST_USERS = 10
@@ -102,6 +102,48 @@ def fit_tenant(
         published=good,
         reason=f"held-out accuracy {ours:.3f} against {theirs:.3f} for one pooled reward",
         details=dict(population.meta),
+    )
+
+
+def fit_bank(
+    learner: Learner,
+    tenant: str,
+    *,
+    own: Sequence[Attribute],
+    seed: int,
+    progress: Progress = no_progress,
+) -> FitReport:
+    """Fit on synthetic users over the question bank, and publish.
+
+    Args:
+        learner: Whose model and features.
+        tenant: For whom.
+        own: Attributes of the host beside the bank's.
+        seed: Decides everything.
+        progress: Told of encoding, judging and fitting.
+    """
+    told = own if "attributes" in learner.model.reads else ()
+    encoder = learner.features.encoder
+    fitted = fit_default(
+        learner.model,
+        encoder,
+        seed=seed,
+        attributes=labelled_pairs(told, partial(learner.features.get, tenant)),
+        progress=progress,
+    )
+    learner.store.tenant(tenant).save_embeddings(encoder.fingerprint, fitted.features)
+    learner.publish(tenant, fitted.population, users=())
+    return FitReport(
+        reward_model=learner.model.name,
+        population=fitted.population.version,
+        fingerprint=fitted.population.fingerprint,
+        users=0,
+        comparisons=0,
+        accuracy=None,
+        pooled_accuracy=None,
+        published=True,
+        reason="fitted to synthetic users over the question bank",
+        details=dict(fitted.report),
     )
 
 

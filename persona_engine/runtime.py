@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from persona_engine.adapters.clustering import Clusters
 from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes
 from persona_engine.choosing import Decoders
@@ -155,6 +156,19 @@ class Runtime(Indexes):
                 confidence=config.adapter_confidence,
                 memory=int(config.adapter_memory_mb * 2**20),
                 refresh_seconds=config.population_refresh_seconds,
+            ),
+        )
+
+    @property
+    def clusters(self) -> Clusters:
+        """Finds and tells the clusters of users."""
+        return self._once(
+            "clusters",
+            lambda: Clusters(
+                self.learner,
+                self.clusterer,
+                attributes=tuple(self.attributes.all.values()),
+                confidence=self.config.adapter_confidence,
             ),
         )
 

@@ -63,6 +63,9 @@ def _print_profile(profile: Profile) -> None:
             for each in profile.tastes
         ]
         print_table("Tastes, strongest first", ("style", "low (-)", "high (+)", "taste"), rows)
+    if profile.clusters:
+        chances = [(name, f"{each:.2f}") for name, each in profile.clusters.items()]
+        print_table("Clusters", ("cluster", "probability"), chances)
 
 
 def _print_neighbours(near: tuple[Neighbour, ...]) -> None:

@@ -31,7 +31,15 @@ class Knowledge(ScopedToUser):
             population=None if belief is None else belief.population.version,
             created_at=self._rows.created_at(),
             steering=steering,
+            clusters=self._runtime.clusters.of_user(self.scope, belief),
         )
+
+    def clusters(self) -> dict[str, float]:
+        """Return P(the person belongs to cluster) by its name, likeliest first.
+
+        Who has said nothing belongs to each as many do. Empty where the tenant has no clusters.
+        """
+        return self._runtime.clusters.of_user(self.scope, self._runtime.learner.belief(self.scope))
 
     def neighbours(self, count: int = 5) -> tuple[Neighbour, ...]:
         """Return the tenant's users whose taste is nearest, nearest first.
