@@ -18,7 +18,7 @@ from persona_engine.errors import ConfigError
 from persona_engine.hookspecs import hookimpl
 from persona_engine.interfaces import Clusterer
 from persona_engine.testing import BigramGenerator
-from persona_engine.types import Clustering, Scope, TrainedAdapter
+from persona_engine.types import Clustering, Population, Scope, TrainedAdapter
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
 
@@ -233,14 +233,13 @@ def test_membership_below_the_threshold_is_not_enough(engine, version, place) ->
 
 
 def test_a_clustering_on_another_population_is_not_used(engine, version) -> None:
-    engine.import_comparisons({**row, "user": f"{row['user']}b"} for row in crowd())
-    before = engine._runtime.learner.population("default").version
-    report = engine.fit(seed=1)
-    assert report.published
-    assert report.population != before
+    learner = engine._runtime.learner
+    before = learner.population("default")
+    after = Population(before.reward_model, before.fingerprint, before.arrays, {"anew": True})
+    learner.publish("default", after, users=())
     trace = engine.user("u1").chat(ASK).trace
     assert trace.adapter is None
-    words = f"stands on population {before}, the user's posterior on {report.population}"
+    words = f"stands on population {before.version}, the user's posterior on {after.version}"
     assert any(words in each for each in trace.skipped)
 
 
