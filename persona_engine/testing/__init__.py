@@ -27,6 +27,11 @@ from types import MappingProxyType
 from typing import Any
 
 from persona_engine.testing.bigram import BigramGenerator
+from persona_engine.testing.clusterers import (
+    CLUSTERER_CHECKS,
+    check_clusterer,
+    clusterer_checks,
+)
 from persona_engine.testing.decoders import DECODER_CHECKS, check_decoder, decoder_checks
 from persona_engine.testing.encoders import ENCODER_CHECKS, check_encoder, encoder_checks
 from persona_engine.testing.inducers import (
@@ -63,6 +68,7 @@ __all__ = [
     "BoundCheck",
     "Check",
     "Planted",
+    "check_clusterer",
     "check_decoder",
     "check_encoder",
     "check_instruction_miner",
@@ -70,6 +76,7 @@ __all__ = [
     "check_instruction_verifier",
     "check_principle_inducer",
     "check_reward_model",
+    "clusterer_checks",
     "decoder_checks",
     "encoder_checks",
     "instruction_miner_checks",
@@ -89,5 +96,6 @@ CHECKS: Mapping[str, Mapping[str, Check[Any]]] = MappingProxyType(
         "instruction_verifier": VERIFIER_CHECKS,
         "instruction_miner": MINER_CHECKS,
         "principle_inducer": INDUCER_CHECKS,
+        "clusterer": CLUSTERER_CHECKS,
     }
 )

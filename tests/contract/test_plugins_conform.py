@@ -16,6 +16,7 @@ from persona_engine.testing import (
     check_instruction_miner,
     check_instruction_selector,
     check_instruction_verifier,
+    clusterer_checks,
     decoder_checks,
     encoder_checks,
     principle_inducer_checks,
@@ -36,6 +37,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "instruction_verifier": {"constraints", "adherence"},
     "instruction_selector": {"embedding_selector", "applicability", "likelihood_selector"},
     "principle_inducer": {"principles"},
+    "clusterer": {"gaussian_mixture", "kmeans"},
     "instruction_miner": {"signals"},
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}
@@ -84,6 +86,11 @@ def test_decoders_conform(check: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("check", suite("principle_inducer", principle_inducer_checks))
 def test_principle_inducers_conform(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize("check", suite("clusterer", clusterer_checks))
+def test_clusterers_conform(check: Callable[[], None]) -> None:
     check()
 
 
