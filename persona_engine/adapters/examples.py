@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +34,12 @@ class Selection:
 
     Args:
         membership: Least probability that a user belongs to the cluster.
-        pairs: Most pairs; the heaviest are kept.
+        pairs: Most pairs of texts; those are kept about which the users agree most, by weight.
         prompts: Most prompts that a method may sample replies of its own for.
         parts: Into how many parts of like taste the cluster's users are divided, for methods that
             heed the worst-off and for what is reported of them.
-        net: Whether opposite judgements of the same two replies in one part become one pair with
-            the difference of their weights. The gradient at the base model is the same, at half
-            the cost; what is left out is how sure the cluster is.
+        by_part: Whether pairs name their part, so that a method may heed the worst-off; judgements
+            of several parts are then not one example.
 
     Raises:
         InvalidInputError: A number is out of range.
@@ -49,7 +49,7 @@ class Selection:
     pairs: int = 2_000
     prompts: int = 256
     parts: int = 2
-    net: bool = True
+    by_part: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.membership <= 1.0:
@@ -117,8 +117,8 @@ def training_task(
         seed: Decides everything.
     """
     people = members.training(cluster, least=selection.membership)
-    pairs = _pairs(people, members.column(cluster), parts, net=selection.net)
-    pairs = sorted(pairs, key=lambda each: -each.weight)[: selection.pairs]
+    named = parts if selection.by_part else None
+    pairs = _most_telling(_pairs(people, members.column(cluster), named), selection.pairs)
     prompts = list({_key(each.prompt): each.prompt for each in pairs}.values())
     return TrainingTask(
         weights,
@@ -139,10 +139,10 @@ class _Sum:
     probability: float = 0.0
 
 
-def _pairs(people: Sequence[Member], column: int, parts: Parts, *, net: bool) -> list[TrainingPair]:
+def _pairs(people: Sequence[Member], column: int, parts: Parts | None) -> list[TrainingPair]:
     sums: dict[tuple[str, str, str, str], _Sum] = {}
     for person in people:
-        part = parts.name_of(person)
+        part = "" if parts is None else parts.name_of(person)
         for row, event in enumerate(person.events):
             weight = float(person.membership[column] * person.weight[row])
             if person.held_out[row] or weight <= 0.0 or event.chosen == event.rejected:
@@ -151,36 +151,31 @@ def _pairs(people: Sequence[Member], column: int, parts: Parts, *, net: bool) ->
             found = sums.setdefault(key, _Sum(person.name))
             found.weight += weight
             found.probability += weight * float(person.probability[row])
-    return _netted(sums) if net else [_pair(key, each) for key, each in sums.items()]
+    return [
+        TrainingPair(
+            as_conversation(prompt),
+            chosen,
+            rejected,
+            each.user,
+            each.weight,
+            part,
+            each.probability / each.weight,
+        )
+        for (prompt, chosen, rejected, part), each in sums.items()
+    ]
 
 
-def _netted(sums: dict[tuple[str, str, str, str], _Sum]) -> list[TrainingPair]:
-    pairs = []
-    for key, mine in sums.items():
-        prompt, chosen, rejected, part = key
-        other = sums.get((prompt, rejected, chosen, part))
-        if other is None:
-            pairs.append(_pair(key, mine))
-        elif mine.weight > other.weight:
-            both = mine.weight + other.weight
-            # The others' P(chosen preferred) is of what they chose: here it is rejected.
-            agreed = mine.probability + other.weight - other.probability
-            left = mine.weight - other.weight
-            pairs.append(_pair(key, _Sum(mine.user, left, agreed * left / both)))
-    return pairs
+def _most_telling(pairs: Sequence[TrainingPair], most: int) -> list[TrainingPair]:
+    """Return both judgements of those texts of which one is preferred by the greatest weight."""
+    agreed: dict[tuple[str, frozenset[str], str], float] = defaultdict(float)
+    for pair in pairs:
+        agreed[_texts(pair)] += pair.weight if pair.chosen < pair.rejected else -pair.weight
+    kept = set(sorted(agreed, key=lambda each: -abs(agreed[each]))[:most])
+    return [pair for pair in pairs if _texts(pair) in kept]
 
 
-def _pair(key: tuple[str, str, str, str], summed: _Sum) -> TrainingPair:
-    prompt, chosen, rejected, part = key
-    return TrainingPair(
-        as_conversation(prompt),
-        chosen,
-        rejected,
-        summed.user,
-        summed.weight,
-        part,
-        summed.probability / summed.weight,
-    )
+def _texts(pair: TrainingPair) -> tuple[str, frozenset[str], str]:
+    return _key(pair.prompt), frozenset((pair.chosen, pair.rejected)), pair.group
 
 
 def _key(prompt: Conversation) -> str:

@@ -96,7 +96,7 @@ def test_plans_are_set_field_by_field():
         ({"trial.tokens": 0}, "tokens is 0"),
         ({"trial.tokens": "many"}, "many"),
         ({"limits.kl": -1}, "limit kl is -1"),
-        ({"selection.net": 3, "selection.parts": 0}, "parts is 0"),
+        ({"selection.by_part": True, "selection.parts": 0}, "parts is 0"),
     ],
 )
 def test_plans_refuse_what_is_unknown_or_out_of_range(settings, said):

@@ -98,32 +98,38 @@ def test_ties_and_weights(bench):
     assert not any(p.prompt[-1]["content"] == "tied" for p in task_of(bench, members).pairs)
 
 
-def test_equal_and_opposite_judgements_become_one_pair(bench):
+def test_equal_judgements_become_one_pair(bench):
     people = [each.name for each in members_of(bench).training("home", least=0.5)][:5]
     for number, name in enumerate(people):
         sides = ("warm", "way") if number < 4 else ("way", "warm")
         bench.store.user(Scope("acme", name)).record([NewComparison("same", *sides)])
     members = members_of(bench)
-
-    def found(**selection):
-        pairs = task_of(bench, members, **selection).pairs
-        return {p.chosen: p for p in pairs if p.prompt[-1]["content"] == "same"}
-
-    whole, net = found(net=False), found()
-    assert set(whole) == {"warm", "way"}
-    assert set(net) == {"warm"}
-    difference = whole["warm"].weight - whole["way"].weight
-    assert net["warm"].weight == pytest.approx(difference)
-    assert 0.5 < net["warm"].probability <= whole["warm"].probability + 1e-6
-    assert found(pairs=10_000, membership=1e-6).keys() == {"warm"}
+    pairs = [p for p in task_of(bench, members).pairs if p.prompt[-1]["content"] == "same"]
+    found = {pair.chosen: pair for pair in pairs}
+    assert len(pairs) == 2
+    assert found["warm"].weight > 3 * found["way"].weight > 0
+    assert found["warm"].probability > 0.5
 
 
-def test_the_heaviest_pairs_are_kept(bench):
+def test_pairs_that_tell_most_are_kept(bench):
+    people = [each.name for each in members_of(bench).training("home", least=0.5)]
+    for number, name in enumerate(people):
+        sides = ("warm", "way") if number % 2 else ("way", "warm")
+        both = [NewComparison("agreed", "warm home", "long"), NewComparison("split", *sides)]
+        bench.store.user(Scope("acme", name)).record(both)
     members = members_of(bench)
-    every = task_of(bench, members).pairs
-    few = task_of(bench, members, pairs=5, prompts=2)
-    assert [p.weight for p in few.pairs] == sorted((p.weight for p in every), reverse=True)[:5]
-    assert len(few.prompts) == 2
+    few = task_of(bench, members, pairs=1, prompts=1)
+    assert [pair.chosen for pair in few.pairs] == ["warm home"]
+    assert len(few.prompts) == 1
+    prompts = [pair.prompt[-1]["content"] for pair in task_of(bench, members).pairs]
+    assert prompts.count("split") == 2
+
+
+def test_pairs_name_their_part_where_that_is_asked(bench):
+    members = members_of(bench)
+    task = task_of(bench, members, parts=2, membership=1e-9, by_part=True)
+    assert {pair.group for pair in task.pairs} == {"part-1", "part-2"}
+    assert {pair.group for pair in task_of(bench, members, parts=2).pairs} == {""}
 
 
 def test_parts_of_like_taste(bench):
