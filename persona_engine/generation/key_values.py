@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from persona_engine.generation.adapters import LoraAdapter
 from persona_engine.generation.attention import Part, attend, attend_own, attend_prompt, joined
+from persona_engine.generation.mixing import Adapter
 
 _GROWTH = 64  # tokens of room that are added at a time
 
@@ -30,7 +30,7 @@ class ReadPrompt:
     """
 
     tokens: tuple[int, ...]
-    adapter: LoraAdapter | None
+    adapter: Adapter | None
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
     logits: torch.Tensor
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from persona_engine.encoders.batching import batches_by_length
-from persona_engine.generation.adapters import LoraAdapter
 from persona_engine.generation.loading import LoadedModel
+from persona_engine.generation.mixing import Adapter
 from persona_engine.generation.projections import changed_by
 from persona_engine.types import FloatArray
 
@@ -24,7 +24,7 @@ def log_likelihoods(
     prompts: Sequence[Sequence[int]],
     replies: Sequence[Sequence[int]],
     *,
-    adapter: LoraAdapter | None = None,
+    adapter: Adapter | None = None,
 ) -> FloatArray:
     """Return ``Σ_t log π(y_t | x, y_<t)`` of each reply's tokens after its prompt's, ``(n,)``.
 
@@ -54,7 +54,7 @@ def _after_prompt(
     model: LoadedModel,
     prompt: Sequence[int],
     replies: Sequence[Sequence[int]],
-    adapter: LoraAdapter | None,
+    adapter: Adapter | None,
 ) -> FloatArray:
     """Return the log-likelihoods ``(B,)`` of replies after one prompt.
 

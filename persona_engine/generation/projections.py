@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import nn
-from torch.nn.functional import linear
 
-# The batch that weights are laid out for: decoding reads few rows at a time.
-_ROWS = 8
+from persona_engine.generation.matrices import as_matrix
+
+# Layers that read the same inputs, by the names that architectures give them.
+_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 class Change(Protocol):
     """What adapters make of the outputs of linear layers."""
 
-    def applied(self, path: str, inputs: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        """Return the output of the layer of that path as it is changed."""
-
-
-class Matrix(Protocol):
-    """A matrix that rows are multiplied with."""
-
-    def times(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``x Wᵀ + b`` of ``(..., in)``."""
-
-    def added_to(self, output: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return ``y + x Wᵀ`` of ``(..., in)``."""
+    def applied(self, group: str, inputs: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Return the output of the layers of that group, side by side, as it is changed."""
 
 
 def use_projections(network: nn.Module) -> None:
     """Put a `Projection` in the place of every linear layer of a network.
 
-    oneDNN lays bfloat16 weights out anew at each call unless they are kept in its own order. And a
-    matrix times a single row is
-    added up in another order than times several, which agree with one another: with a row beside
-    it, a branch's text is the same however many run along. Both concern the CPU only.
-
-    The weights are bit for bit those of the model folder, and so are the results of two rows or
-    more. What was packed is not held a second time.
+    Layers that read the same inputs are computed in one product, which saves a pass for each of the
+    others. The weights are bit for bit those of the model folder; what was packed is not held a
+    second time.
     """
     for parent_path, parent in list(network.named_modules()):
-        for name, layer in list(parent.named_children()):
-            if type(layer) is not nn.Linear:
-                continue
-            path = f"{parent_path}.{name}" if parent_path else name
-            setattr(parent, name, Projection(layer, path))
+        layers = {name: each for name, each in parent.named_children() if type(each) is nn.Linear}
+        for names in _groups(layers):
+            paths = [f"{parent_path}.{name}" if parent_path else name for name in names]
+            group = _Group(paths[0], [layers[name] for name in names])
+            for name, path in zip(names, paths, strict=True):
+                setattr(parent, name, Projection(path, group, layers[name]))
 
 
 @contextmanager
@@ -65,70 +54,92 @@ class Projection(nn.Module):
     """A linear layer that adapters may change.
 
     Args:
-        layer: What it takes the place of.
         path: Its path in the network.
+        group: The layers that are computed with it.
+        layer: What it takes the place of.
+
+    Attributes:
+        group: Path of the first layer that is computed with it, which may be itself.
+        columns: Its part of the group's output.
     """
 
-    def __init__(self, layer: nn.Linear, path: str) -> None:
+    def __init__(self, path: str, group: _Group, layer: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.path = path
-        self._matrix = as_matrix(layer.weight.detach(), layer.bias)
+        self.path, self.group = path, group.path
+        self.columns = group.take(self.out_features)
+        self._group, self._alone = group, group.members == 1
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return ``x Wᵀ + b`` of ``(..., in)``, as adapters change it."""
+        output = self._group.output(inputs)
+        return output if self._alone else output[..., self.columns]
+
+
+def _groups(layers: Mapping[str, nn.Linear]) -> list[tuple[str, ...]]:
+    """Return the names of linear layers of one parent that are computed in one product."""
+    joint = [names for names in _TOGETHER if _may_join([layers.get(name) for name in names])]
+    taken = {name for names in joint for name in names}
+    return [*joint, *((name,) for name in layers if name not in taken)]
+
+
+def _may_join(layers: Sequence[nn.Linear | None]) -> bool:
+    having = [each for each in layers if each is not None]
+    kinds = {(each.in_features, each.bias is None, each.weight.dtype) for each in having}
+    return len(having) == len(layers) and len(kinds) == 1
+
+
+class _Group:
+    """Linear layers that read the same inputs.
+
+    Args:
+        path: Of the first of them.
+        layers: All of them, in the order in which they are called.
+    """
+
+    def __init__(self, path: str, layers: Sequence[nn.Linear]) -> None:
+        self.path = path
+        weights = [each.weight.detach() for each in layers]
+        biases = [each.bias.detach() for each in layers if each.bias is not None]
+        self._matrix = as_matrix(torch.cat(weights), torch.cat(biases) if biases else None)
+        self.members, self._taken = len(layers), 0
+
+    def take(self, width: int) -> slice:
+        """Return the next part of the output, of this width."""
+        start, self._taken = self._taken, self._taken + width
+        return slice(start, self._taken)
+
+    def output(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return all members' outputs, computed for the first of them that asks."""
+        if self.members == 1:
+            return self._computed(inputs)
+        held = _present.held
+        if held is None or held.group is not self or held.inputs is not inputs:
+            held = _present.held = _Held(self, inputs, self._computed(inputs), self.members)
+        held.left -= 1
+        if not held.left:
+            _present.held = None
+        return held.output
+
+    def _computed(self, inputs: torch.Tensor) -> torch.Tensor:
         output = self._matrix.times(inputs)
         change = _present.change
         return output if change is None else change.applied(self.path, inputs, output)
 
 
-def as_matrix(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Matrix:
-    """Return a matrix ``(out, in)`` as this processor multiplies it fastest."""
-    if weight.device.type != "cpu":
-        return _Dense(weight, bias)
-    packs = torch._C._has_mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    kind = _Packed if packs and weight.dtype == torch.bfloat16 else _Steady
-    return kind(weight, bias)
+@dataclass(slots=True)
+class _Held:
+    """What a group computed, until the last of its members has asked for it."""
 
-
-class _Dense:
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        self._weight, self._bias = weight, bias
-
-    def times(self, rows: torch.Tensor) -> torch.Tensor:
-        return linear(rows, self._weight, self._bias)
-
-    def added_to(self, output: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        return output + self.times(rows)
-
-
-class _Steady(_Dense):
-    """Multiplies at least two rows."""
-
-    def times(self, rows: torch.Tensor) -> torch.Tensor:
-        if rows.numel() > rows.shape[-1]:
-            return self._multiply(rows)
-        return self._multiply(rows.expand(2, *rows.shape[1:]))[:1]
-
-    def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
-        return linear(rows, self._weight, self._bias)
-
-
-class _Packed(_Steady):
-    """Holds bfloat16 weights in oneDNN's order: an opaque tensor, not to be moved or saved."""
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        super().__init__(torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS), bias)
-
-    def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            rows, self._weight, self._bias, "none", [], ""
-        )
-        return product
+    group: _Group
+    inputs: torch.Tensor
+    output: torch.Tensor
+    left: int
 
 
 class _Present(threading.local):
     change: Change | None = None
+    held: _Held | None = None
 
 
 _present = _Present()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.cache_utils import Cache
 
-from persona_engine.generation.adapters import LoraAdapter
 from persona_engine.generation.attention import Part, attend, joined, nothing_masked, reading
 from persona_engine.generation.key_values import GrowingLayer, ReadPrompt
+from persona_engine.generation.mixing import Adapter
 from persona_engine.generation.projections import changed_by
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class PromptReader:
         self._remembered: list[ReadPrompt] = []  # latest last
         self._lock = threading.Lock()
 
-    def read(self, tokens: Sequence[int], *, adapter: LoraAdapter | None = None) -> ReadPrompt:
+    def read(self, tokens: Sequence[int], *, adapter: Adapter | None = None) -> ReadPrompt:
         """Return a prompt that the network has read.
 
         Args:
@@ -75,7 +75,7 @@ class PromptReader:
             self._remembered.clear()
 
     def _beginning(
-        self, tokens: Sequence[int], adapter: LoraAdapter | None
+        self, tokens: Sequence[int], adapter: Adapter | None
     ) -> tuple[ReadPrompt | None, int]:
         """Return the prompt that shares the longest beginning, and how much of it to take over."""
         with self._lock:

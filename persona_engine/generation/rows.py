@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from persona_engine.generation.adapters import LoraAdapter, Mix
 from persona_engine.generation.attention import nothing_masked, reading
 from persona_engine.generation.key_values import BranchCache, ReadPrompt
 from persona_engine.generation.layer_tap import LayerTap
+from persona_engine.generation.mixing import Adapter, Mix
 from persona_engine.generation.projections import changed_by
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Asked:
     """
 
     tokens: tuple[int, ...]
-    adapter: LoraAdapter | None = None
+    adapter: Adapter | None = None
 
 
 class Rows(Protocol):
@@ -157,7 +157,7 @@ class _PlainRows:
         model: LoadedModel,
         tap: LayerTap,
         caches: list[Any],
-        adapters: Sequence[LoraAdapter | None],
+        adapters: Sequence[Adapter | None],
         *,
         of_row: Sequence[int],
     ) -> None:
