@@ -100,8 +100,9 @@ class AdapterRegistry:
             MANIFEST: manifest.content,
         }
         with self._staging.changing(), self._staging.pending(version):
-            self._staging.put(version, files)
-            verify_folder(self._root / self._place / version, sha256=manifest.sha256)
+            if not self._sound(version, manifest.sha256):
+                self._staging.put(version, files)
+                verify_folder(self._root / self._place / version, sha256=manifest.sha256)
             self._rows.save_adapter(new, users=origin.users)
         return self._rows.adapter(version)
 
@@ -232,6 +233,14 @@ class AdapterRegistry:
                     f"{stored!r}"
                 )
         return folder, manifest
+
+    def _sound(self, version: str, sha256: str) -> bool:
+        """Return whether a version's files are there already; readers of them are not disturbed."""
+        try:
+            verify_folder(self._root / self._place / version, sha256=sha256)
+        except ArtefactError:
+            return False
+        return True
 
     def _path(self, version: str) -> str:
         """Return where a version's manifest stands, relative to the registry's folder."""

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from persona_engine.adapters.manifest import WEIGHTS
@@ -17,6 +18,8 @@ from persona_engine.interfaces import Generator, TakesAdapters
 from persona_engine.types import DecodingRequest
 
 logger = logging.getLogger("persona_engine.adapters")
+
+_numbers = count(1)
 
 Open = Callable[[str, str], Path]
 """Returns the verified folder of a tenant's version."""
@@ -29,12 +32,14 @@ class Served:
     Args:
         adapter: Version that it is read with, or None.
         weights: For decoders that add up adapters, the weight of each version.
+        names: What the generator calls each version.
         reason: Why, or why not, in words.
         silent: Whether that is not worth telling.
     """
 
     adapter: str | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     silent: bool = False
 
@@ -47,7 +52,9 @@ class Served:
         """Return the request as it is to be decoded."""
         if not self.active:
             return request
-        return replace(request, adapter=self.adapter, adapter_weights=self.weights)
+        weights = {self.names[version]: share for version, share in self.weights.items()}
+        adapter = None if self.adapter is None else self.names[self.adapter]
+        return replace(request, adapter=adapter, adapter_weights=weights)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +70,8 @@ class _Seat:
 class AdapterServer:
     """Keeps the adapters that replies need in one generator's memory.
 
-    They go by their version, which is a hash of their content. The one that was used longest ago
+    They go by their version, which is a hash of their content, and by a number of this server:
+    several engines of one process share a network. The one that was used longest ago
     makes room; one that a reply is using stays until it is done, so that the limit may be exceeded
     by as many as are in use at once.
 
@@ -77,6 +85,7 @@ class AdapterServer:
         self._limit = limit
         self._seats: OrderedDict[str, _Seat] = OrderedDict()  # used last, last
         self._guard = threading.Lock()
+        self._number = next(_numbers)
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -114,9 +123,18 @@ class AdapterServer:
             return
         try:
             weights = route.weights if weighed else {}
-            yield Served(None if weighed else route.adapter, weights, _told(route, weights))
+            yield Served(
+                None if weighed else route.adapter,
+                weights,
+                {version: self._name(version) for version in wanted},
+                _told(route, weights),
+            )
         finally:
             self._give_back(wanted, generator)
+
+    def _name(self, version: str) -> str:
+        """Return what the generator calls a version."""
+        return f"{version}@{self._number}"
 
     def _take(self, versions: Sequence[str], tenant: str, generator: TakesAdapters) -> None:
         taken: list[str] = []
@@ -140,7 +158,7 @@ class AdapterServer:
         with seat.loading:
             if not seat.loaded:
                 folder = self._open(tenant, version)
-                generator.load_adapter(version, folder)
+                generator.load_adapter(self._name(version), folder)
                 seat.size = (folder / WEIGHTS).stat().st_size
                 seat.loaded = True
 
@@ -161,7 +179,7 @@ class AdapterServer:
                 if sum(seat.size for seat in self._seats.values()) <= self._limit:
                     return
                 # Under the guard: nobody can take a new seat of that name before this is done.
-                generator.unload_adapter(version)
+                generator.unload_adapter(self._name(version))
                 del self._seats[version]
 
 

@@ -57,7 +57,7 @@ class AdaptedBigrams(BigramGenerator):
     def prefill_each(self, prompts, *, seed):
         named = {each.adapter for prompt in prompts for each in prompt.readings}
         assert named - {None} <= set(self.held)
-        self.read.append(named)
+        self.read.append({name and name.partition("@")[0] for name in named})
         return super().prefill_each(prompts, seed=seed)
 
 

@@ -14,8 +14,10 @@ from persona_engine.adapters.routing import Route
 from persona_engine.adapters.serving import AdapterServer
 from persona_engine.errors import ArtefactError
 from persona_engine.testing import BigramGenerator
+from persona_engine.types import DecodingRequest, Sampling
 
 SIZE = 1000
+ASK = [{"role": "user", "content": "Where shall we go ?"}]
 
 
 class Loading(BigramGenerator):
@@ -29,6 +31,7 @@ class Loading(BigramGenerator):
         self.most = 0
 
     def load_adapter(self, name, folder):
+        name = name.partition("@")[0]
         assert name not in self.held
         assert folder.name == name
         time.sleep(self.pause)
@@ -37,7 +40,7 @@ class Loading(BigramGenerator):
         self.most = max(self.most, len(self.held))
 
     def unload_adapter(self, name):
-        self.held.remove(name)
+        self.held.remove(name.partition("@")[0])
 
     def log_likelihood(self, conversations, responses, *, adapter=None):
         return super().log_likelihood(conversations, responses)
@@ -113,6 +116,30 @@ def test_one_that_fails_gives_the_others_back(folders) -> None:
     with server.serving(route("bad"), "acme", generator) as served:
         assert served.adapter is None
     assert generator.loads == ["a"]
+
+
+def test_engines_that_share_a_network_take_nothing_from_each_other(folders) -> None:
+    class Network(BigramGenerator):
+        def __init__(self):
+            super().__init__()
+            self.held: set[str] = set()
+
+        def load_adapter(self, name, folder):
+            self.held.add(name)
+
+        def unload_adapter(self, name):
+            self.held.remove(name)
+
+        def log_likelihood(self, conversations, responses, *, adapter=None):
+            return super().log_likelihood(conversations, responses)
+
+    one, other = (AdapterServer(folders, limit=0) for _ in range(2))
+    network, asked = Network(), DecodingRequest(ASK, Sampling(), candidates=1, seed=0)
+    with one.serving(route("a"), "acme", network) as served:
+        with other.serving(route("a"), "acme", network):
+            assert len(network.held) == 2
+        assert served.asked(asked).adapter in network.held
+    assert not network.held
 
 
 def test_an_error_in_a_reply_gives_its_adapter_back(folders) -> None:
