@@ -3,124 +3,35 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
-from persona_engine.interfaces import Decoder, Generator, Reward
-from persona_engine.testing.bigram import BigramGenerator
-from persona_engine.testing.kit import BoundCheck, Check, bind, name_of, require
-from persona_engine.types import (
-    Conversation,
-    DecodingRequest,
-    FloatArray,
-    Generation,
-    Mending,
-    Sampling,
-    Score,
+from persona_engine.testing.decoder_subject import (
+    MENDED,
+    DecoderFactory,
+    DecoderSubject,
+    LinearReward,
+    NotedGenerator,
+    WantsMended,
+    mend,
 )
+from persona_engine.testing.kit import BoundCheck, Check, bind, name_of, require
 
-DecoderFactory = Callable[[], Decoder]
+__all__ = [
+    "DECODER_CHECKS",
+    "DecoderFactory",
+    "DecoderSubject",
+    "LinearReward",
+    "WantsMended",
+    "check_decoder",
+    "decoder_checks",
+    "mend",
+]
+
 SEEDS = range(12)
-_MENDED = "so "
-
-
-class LinearReward:
-    """The reward r(x) = w·x, as sure as it is told to be."""
-
-    def __init__(self, taste: FloatArray, *, spread: float) -> None:
-        self.taste = taste
-        self.spread = spread
-
-    def score(self, features: FloatArray) -> Score:
-        """Return rewards ``(B,)`` of features ``(B, D)``."""
-        mean = (features @ self.taste).astype(np.float32)
-        return Score(mean, np.full_like(mean, self.spread))
-
-    def logit(self, a: FloatArray, b: FloatArray) -> Score:
-        """Return log-odds ``(B,)`` that ``a`` is preferred to ``b``."""
-        mean = ((a - b) @ self.taste).astype(np.float32)
-        apart = np.any(a != b, axis=-1)
-        return Score(mean, np.where(apart, self.spread, 0.0).astype(np.float32))
-
-
-class WantsMended:
-    """A reward that reads words, and wants those that `mend` gives."""
-
-    def of_texts(
-        self, texts: Sequence[str], features: FloatArray
-    ) -> tuple[FloatArray, LinearReward]:
-        """Return 1 for a mended text and 0 for others, ``(B, 1)``, and a reward of that."""
-        mended = np.zeros((len(features), 1), np.float32)
-        mended[:, 0] = [text.startswith(_MENDED) for text in texts]
-        return mended, LinearReward(np.array([20.0], np.float32), spread=1e-3)
-
-    def score(self, features: FloatArray) -> Score:
-        """Return nothing for unfinished text."""
-        nothing = np.zeros(len(features), np.float32)
-        return Score(nothing, nothing)
-
-    def logit(self, a: FloatArray, b: FloatArray) -> Score:
-        """Return nothing for unfinished text."""
-        return self.score(a - b)
-
-
-def mend(texts: Sequence[str]) -> tuple[Mending | None, ...]:
-    """Return every text but the first as it begins otherwise."""
-    return (None, *(Mending(_MENDED + text, ("began otherwise",)) for text in texts[1:]))
-
-
-class DecoderSubject:
-    """A decoder under test, a language model, and users with known rewards."""
-
-    def __init__(self, factory: DecoderFactory) -> None:
-        self.factory = factory
-        self.conversation: Conversation = [{"role": "user", "content": "Where shall we go ?"}]
-
-    @cached_property
-    def decoder(self) -> Decoder:
-        """One instance that the checks share."""
-        return self.factory()
-
-    @cached_property
-    def generator(self) -> Generator:
-        """A small language model."""
-        return BigramGenerator()
-
-    @property
-    def sure(self) -> LinearReward:
-        """A reward that tells any two different replies apart."""
-        return LinearReward(self._taste, spread=1e-3)
-
-    @property
-    def unsure(self) -> LinearReward:
-        """A reward far too uncertain to tell replies apart."""
-        return LinearReward(1e-3 * self._taste, spread=1e3)
-
-    @cached_property
-    def _taste(self) -> FloatArray:
-        width = self.generator.feature_encoder.width
-        return (20.0 * np.random.default_rng(3).normal(size=width)).astype(np.float32)
-
-    def request(self, seed: int, **sampling: object) -> DecodingRequest:
-        """Return a request for four candidates of at most twelve words."""
-        settings = Sampling(**{"temperature": 1.0, "top_p": 1.0, "max_tokens": 12, **sampling})  # type: ignore[arg-type]
-        return DecodingRequest(self.conversation, settings, candidates=4, seed=seed)
-
-    def generate(self, reward: Reward | None, seed: int, **sampling: object) -> Generation:
-        """Return what the decoder makes of a request."""
-        return self.decoder.generate(self.request(seed, **sampling), self.generator, reward)
-
-    def plain(self, seed: int) -> str:
-        """Return what sampling alone gives."""
-        branches = self.generator.prefill(self.conversation, branches=1, seed=seed)
-        while True:
-            result = branches.step(self.request(seed).sampling)
-            if result.finished[0]:
-                return result.texts[0]
 
 
 def without_reward_it_samples_plainly(subject: DecoderSubject) -> None:
@@ -234,7 +145,7 @@ def mended_replies_are_offered(subject: DecoderSubject) -> None:
         )
         shown = found.candidates[0]
         require(
-            all(each.text.startswith(_MENDED) for each in found.candidates if each.edits),
+            all(each.text.startswith(MENDED) for each in found.candidates if each.edits),
             "a candidate says that it was mended, and was not",
             remedy="keep each mended text with its edits",
         )
@@ -248,6 +159,19 @@ def mended_replies_are_offered(subject: DecoderSubject) -> None:
             bool(np.allclose(found.features[0], encoded[0], atol=1e-4)),
             "the features of the reply shown are those of the one that it was made from",
             remedy="encode the text once it is chosen",
+        )
+
+
+def the_requests_adapter_is_read_with(subject: DecoderSubject) -> None:
+    """Read the prompt with the adapter that the request names, with a reward and without."""
+    for reward in (None, subject.sure):
+        generator = NotedGenerator()
+        request = replace(subject.request(3), adapter="warm", styles=("Be warm.",))
+        subject.decoder.generate(request, generator, reward)
+        require(
+            set(generator.adapters) == {"warm"},
+            f"the request names adapter 'warm', its prompts are read with {generator.adapters}",
+            remedy="begin by `persona_engine.decoding.begin`, or prefill `DecodingRequest.reading`",
         )
 
 
@@ -272,6 +196,7 @@ DECODER_CHECKS: Mapping[str, Check[DecoderSubject]] = MappingProxyType(
             decoding_is_deterministic,
             streamed_text_is_the_reply,
             mended_replies_are_offered,
+            the_requests_adapter_is_read_with,
             arguments_stay_unchanged,
         )
     }

@@ -210,6 +210,11 @@ class EatsTheConversation(BestOfN):
         return right
 
 
+class ForgetsTheAdapter(BestOfN):
+    def generate(self, request, generator, reward, *, on_text=None):
+        return super().generate(replace(request, adapter=None), generator, reward, on_text=on_text)
+
+
 WRONG_DECODERS = {
     OtherSeed: "without_reward_it_samples_plainly",
     TrustsTheMean: "an_unsure_reward_changes_nothing",
@@ -219,6 +224,7 @@ WRONG_DECODERS = {
     SeedsByClock: "decoding_is_deterministic",
     StreamsTwice: "streamed_text_is_the_reply",
     ForgetsToMend: "mended_replies_are_offered",
+    ForgetsTheAdapter: "the_requests_adapter_is_read_with",
     EatsTheConversation: "arguments_stay_unchanged",
 }
 
