@@ -4,14 +4,38 @@ from collections.abc import Callable, Mapping
 
 from persona_engine.hookspecs import hookimpl
 from persona_engine.interfaces import AdapterTrainer
-from persona_lora.pairwise import Dpo, Ipo, RobustDpo
+from persona_lora.listwise import Listwise
+from persona_lora.own_samples import Directional, Raft
+from persona_lora.pairwise import Dpo, Ipo, RobustDpo, Sppo
+from persona_lora.ratings import Kto
+from persona_lora.token_level import NextQuill, Tdpo
 
-__all__ = ["Dpo", "Ipo", "RobustDpo"]
-
-_TRAINERS = (Dpo, Ipo, RobustDpo)
+__all__ = [
+    "Directional",
+    "Dpo",
+    "Ipo",
+    "Kto",
+    "Listwise",
+    "NextQuill",
+    "Raft",
+    "RobustDpo",
+    "Sppo",
+    "Tdpo",
+]
 
 
 @hookimpl
 def persona_adapter_trainers() -> Mapping[str, Callable[..., AdapterTrainer]]:
     """Register each method under its name."""
-    return {trainer.name: trainer for trainer in _TRAINERS}
+    return {
+        Dpo.name: Dpo,
+        Ipo.name: Ipo,
+        RobustDpo.name: RobustDpo,
+        Sppo.name: Sppo,
+        Kto.name: Kto,
+        Listwise.name: Listwise,
+        Tdpo.name: Tdpo,
+        NextQuill.name: NextQuill,
+        Raft.name: Raft,
+        Directional.name: Directional,
+    }

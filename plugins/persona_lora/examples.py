@@ -33,16 +33,24 @@ class Example:
     contrast: Conversation | None = None
 
 
-def merged_pairs(task: TrainingTask) -> list[Example]:
+def merged_pairs(
+    task: TrainingTask, *, by_group: bool = False, by_contrast: bool = False
+) -> list[Example]:
     """Return each pair of replies once, as the larger part of the comparisons has it.
 
     Losses are linear in what an example weighs, so this changes no objective; but each pair is read
     once a round, however many users compared it.
+
+    Args:
+        task: Whose pairs.
+        by_group: Keep groups apart.
+        by_contrast: Keep apart what is told of users.
     """
     held: dict[tuple[object, ...], Example] = {}
-    contrasts = task.contrasts or (None,) * len(task.pairs)
+    contrasts = task.contrasts if by_contrast else (None,) * len(task.pairs)
     for pair, contrast in zip(task.pairs, contrasts, strict=True):
-        key = (_told(pair.prompt), pair.group, _told(contrast))
+        group = pair.group if by_group else ""
+        key = (_told(pair.prompt), group, _told(contrast))
         sure = 1.0 if pair.probability is None else pair.probability
         first, second = (pair.chosen, pair.rejected), (pair.rejected, pair.chosen)
         if (*key, second) in held:
@@ -51,9 +59,92 @@ def merged_pairs(task: TrainingTask) -> list[Example]:
             place, chosen, opposed, likely = (*key, first), pair.weight, 0.0, sure
         found = held.get(place)
         if found is None:
-            found = Example(pair.prompt, first, 0.0, 0.0, 0.5, (), pair.group, contrast)
+            found = Example(pair.prompt, first, 0.0, 0.0, 0.5, (), group, contrast)
         held[place] = _with(found, chosen, opposed, likely)
     return normalised([_turned(each) for each in held.values()])
+
+
+def lists(task: TrainingTask, *, longest: int) -> list[Example]:
+    """Return all replies to each prompt as one example, whose gains are what they won.
+
+    A reply's gain is the weighted share of its comparisons in which it was preferred. Of more than
+    ``longest`` replies those that were compared most are kept.
+    """
+    prompts: dict[object, Conversation] = {}
+    won: dict[object, dict[str, list[float]]] = {}
+    for pair in task.pairs:
+        key = _told(pair.prompt)
+        prompts[key] = pair.prompt
+        of_prompt = won.setdefault(key, {})
+        for text, share in ((pair.chosen, pair.weight), (pair.rejected, 0.0)):
+            count = of_prompt.setdefault(text, [0.0, 0.0])
+            count[0] += share
+            count[1] += pair.weight
+    examples = []
+    for prompt, of_prompt in won.items():
+        kept = sorted(of_prompt, key=lambda text: -of_prompt[text][1])[:longest]
+        kept.sort(key=lambda text: -of_prompt[text][0] / of_prompt[text][1])
+        examples.append(
+            Example(
+                prompts[prompt],
+                tuple(kept),
+                weight=sum(of_prompt[text][1] for text in kept),
+                gains=tuple(of_prompt[text][0] / of_prompt[text][1] for text in kept),
+            )
+        )
+    return normalised(examples)
+
+
+def singles(examples: Sequence[Example]) -> list[Example]:
+    """Return the replies that were preferred, each by itself."""
+    found = []
+    for each in examples:
+        for text, weight in zip(each.replies, (each.weight, each.opposed), strict=True):
+            if weight > 0:
+                found.append(replace(each, replies=(text,), weight=weight, opposed=0.0))
+    return normalised(found)
+
+
+def rated(task: TrainingTask) -> list[Example]:
+    """Return ratings, or what was preferred and what was not; good and bad count alike in all.
+
+    Of a rating the gain is 1 or 0. Beside each reply stands another prompt's, which says how far
+    the model has moved in general.
+    """
+    told = [(each.prompt, each.text, each.good, each.weight) for each in task.rated]
+    if not told:
+        for pair in task.pairs:
+            told.append((pair.prompt, pair.chosen, True, pair.weight))
+            told.append((pair.prompt, pair.rejected, False, pair.weight))
+    held: dict[tuple[object, ...], Example] = {}
+    for prompt, text, good, weight in told:
+        key = (_told(prompt), text, good)
+        before = held.get(key, Example(prompt, (text,), 0.0, gains=(float(good), 0.0)))
+        held[key] = replace(before, weight=before.weight + weight)
+    totals = {
+        good: sum(e.weight for k, e in held.items() if k[2] == good) for good in (True, False)
+    }
+    found = list(held.values())
+    return normalised(
+        [
+            replace(
+                each,
+                weight=each.weight / totals[each.gains[0]],
+                replies=(*each.replies, _another(found, n)),
+            )
+            for n, each in enumerate(found)
+        ]
+    )
+
+
+def _another(examples: Sequence[Example], place: int) -> str:
+    """Return the reply of the next example that has another prompt, if there is one."""
+    mine = _told(examples[place].prompt)
+    for n in range(1, len(examples)):
+        other = examples[(place + n) % len(examples)]
+        if _told(other.prompt) != mine:
+            return other.replies[0]
+    return examples[place].replies[0]
 
 
 def normalised(examples: Sequence[Example]) -> list[Example]:

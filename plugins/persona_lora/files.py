@@ -19,9 +19,10 @@ from persona_engine.types import TrainingTask
 if TYPE_CHECKING:
     from persona_lora.settings import LoraTrainer
 
-ADAPTER, OWNER, CHECKPOINT = "adapter", "task.json", "checkpoint.safetensors"
-REFERENCES, SAMPLES, STATE = "references.json", "samples.json", "trainer"
-_OURS = (ADAPTER, OWNER, CHECKPOINT, REFERENCES, SAMPLES, STATE)
+ADAPTER, FIGURES, OWNER = "adapter", "figures.json", "task.json"
+CHECKPOINT, STATE = "checkpoint.safetensors", "trainer"
+REFERENCES, SAMPLES = "references.json", "samples.json"
+_OURS = (OWNER, ADAPTER, FIGURES, CHECKPOINT, STATE, REFERENCES, SAMPLES)
 _PROBE = ("Yes.", "No, I would rather not say; ask me again tomorrow.")
 
 

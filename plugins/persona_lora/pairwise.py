@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from persona_engine.errors import ConfigError
+from persona_engine.interfaces import Progress
 from persona_engine.types import TrainingTask
 from persona_lora.examples import Example, merged_pairs
 from persona_lora.settings import LoraTrainer
@@ -42,9 +44,9 @@ class PairTrainer(LoraTrainer):
         if not isinstance(self.worst_group, bool):
             raise ConfigError(f"worst_group is {self.worst_group!r}, expected true or false")
 
-    def examples(self, task: TrainingTask, reader: Reader) -> list[Example]:
+    def examples(self, task: TrainingTask, reader: Reader, progress: Progress) -> list[Example]:
         """Return each pair of replies once."""
-        return merged_pairs(task)
+        return merged_pairs(task, by_group=self.worst_group)
 
     def trainer(self, rows: list[Row], arguments: dict[str, Any], **given: Any) -> Any:  # noqa: ANN401
         """Return TRL's DPO trainer with weights."""
@@ -72,7 +74,7 @@ class PairTrainer(LoraTrainer):
         return {}
 
     @property
-    def kind(self) -> type[Any]:
+    def kind(self) -> Callable[..., Any]:
         """The trainer's class."""
         from persona_lora.preference import PreferenceTrainer
 
@@ -137,3 +139,34 @@ class RobustDpo(PairTrainer):
     def configuration(self) -> dict[str, Any]:
         """The rate of wrong labels."""
         return {"label_smoothing": self.noise}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sppo(PairTrainer):
+    """Self-play preference optimisation, on given comparisons: each reply has a log-ratio to reach.
+
+    ½ [(log π(y_w|x)/π₀(y_w|x) − (P − ½)/β)² + (log π(y_l|x)/π₀(y_l|x) − (½ − P)/β)²], with
+    P = P(y_w preferred) by the users' reward model and the users' own disagreement, and the rest as
+    in ``dpo`` (Wu et al. 2024, arXiv 2405.00675). Where ``soft`` is false P is 1, TRL's
+    ``sppo_hard``.
+
+    When to use it: comparisons with probabilities. What is nearly a tie moves nothing, and a
+    preferred reply must become more likely, where ``dpo`` is content if the other gets less likely.
+
+    Args:
+        soft: Whether P is read from the task.
+    """
+
+    soft: bool = True
+
+    name = "sppo"
+    loss = "sppo_hard"
+
+    @property
+    def kind(self) -> Callable[..., Any]:
+        """TRL's loss, or the soft one that TRL has not."""
+        if not self.soft:
+            return super().kind
+        from persona_lora.own_losses import SoftSppoTrainer
+
+        return SoftSppoTrainer

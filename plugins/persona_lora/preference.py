@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from trl import DPOTrainer
 from persona_lora.batches import IGNORED, Batch
 from persona_lora.checkpoints import Resumable
 from persona_lora.groups import GroupWeights
-from persona_lora.scoring import log_probs, reply_logits
+from persona_lora.scoring import as_read, log_probs, reply_logits
 
 
 class PreferenceTrainer(Resumable, DPOTrainer):  # type: ignore[misc]  # trl is untyped
@@ -48,24 +47,15 @@ class PreferenceTrainer(Resumable, DPOTrainer):  # type: ignore[misc]  # trl is 
         self, scored: torch.Tensor, following: torch.Tensor, batch: Batch, rows: list[int]
     ) -> torch.Tensor:
         """Return TRL's loss of one comparison, whose preferred reply is the first row."""
-        mine, reference = scored[rows], batch["reference"][rows]
-        nothing = torch.zeros_like(mine)
-        read = SimpleNamespace(
-            log_probs=mine,
-            entropy=nothing,  # for TRL's log only
-            mean_logits=nothing,
-            is_top1=nothing.bool(),
-            aux_loss=None,
-        )
         completion = torch.nn.functional.pad((following[rows] != IGNORED).long(), (1, 0))
         inputs = {
             "input_ids": completion,
             "attention_mask": completion,
             "completion_mask": completion,
-            "ref_chosen_logps": reference[:1],
-            "ref_rejected_logps": reference[1:],
+            "ref_chosen_logps": batch["reference"][rows[:1]],
+            "ref_rejected_logps": batch["reference"][rows[1:]],
         }
-        loss: torch.Tensor = super()._compute_loss(lambda **_: read, inputs, False)
+        loss: torch.Tensor = super()._compute_loss(as_read(scored[rows]), inputs, False)
         return loss
 
     def _compute_loss(self, model: Any, inputs: Batch, return_outputs: bool) -> torch.Tensor:  # noqa: ANN401

@@ -16,10 +16,11 @@ from transformers.trainer_callback import PrinterCallback
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress
 from persona_engine.types import TrainedAdapter, TrainingTask
-from persona_lora.batches import Collator, Row, as_rows, plan
+from persona_lora.batches import Collator, Row, plan
 from persona_lora.checkpoints import found
 from persona_lora.files import (
     ADAPTER,
+    FIGURES,
     REFERENCES,
     STATE,
     claim,
@@ -35,26 +36,25 @@ from persona_lora.scoring import references
 if TYPE_CHECKING:
     from persona_lora.settings import LoraTrainer
 
-_FIGURES = "figures.json"
-
 
 def run(method: LoraTrainer, task: TrainingTask, progress: Progress) -> TrainedAdapter:
     """Train, or go on, or return what an earlier run of the same task has finished."""
     adapter = task.folder / ADAPTER
     claim(task, method)
-    figures = remembered(adapter / _FIGURES)
-    if figures is None:
+    figures = remembered(task.folder / FIGURES)
+    if figures is None or not adapter.is_dir():
         with undisturbed(task.seed):
             reader = load(task.weights, method)
             figures = _trained(method, task, reader, progress)
-            publish(adapter, _files(reader, figures))
+            remember(task.folder / FIGURES, figures)
+            publish(adapter, _files(reader))
     return TrainedAdapter(adapter, method.settings, figures)
 
 
 def _trained(
     method: LoraTrainer, task: TrainingTask, reader: Reader, progress: Progress
 ) -> dict[str, float]:
-    rows = as_rows(method.examples(task, reader), reader)
+    rows = method.rows(task, reader, progress)
     if not rows:
         raise InvalidInputError(
             f"nothing is left to train {method.name!r} on",
@@ -82,10 +82,10 @@ def _add_references(folder: Path, rows: list[Row], reader: Reader, progress: Pro
     """Give each row the base model's log-probabilities of its replies, read once for all runs."""
     known = remembered(folder / REFERENCES)
     if known is None:
-        known = references(reader, rows, progress=progress)
+        known = [list(map(sum, each)) for each in references(reader, rows, progress=progress)]
         remember(folder / REFERENCES, known)
     for row, of_replies in zip(rows, known, strict=True):
-        row["reference"] = [sum(of_tokens) for of_tokens in of_replies]
+        row["reference"] = of_replies
 
 
 def _arguments(method: LoraTrainer, task: TrainingTask, *, steps: int, part: int) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _figures(history: Sequence[dict[str, float]], steps: int) -> dict[str, float
     return noted
 
 
-def _files(reader: Reader, figures: dict[str, float]) -> dict[str, bytes]:
+def _files(reader: Reader) -> dict[str, bytes]:
     """Return the adapter in PEFT's layout."""
     from peft import get_peft_model_state_dict
 
@@ -139,5 +139,4 @@ def _files(reader: Reader, figures: dict[str, float]) -> dict[str, bytes]:
         "adapter_model.safetensors": save(
             {name: value.cpu().contiguous() for name, value in tensors.items()}
         ),
-        _FIGURES: json.dumps(figures).encode(),
     }

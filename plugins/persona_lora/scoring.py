@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -37,6 +38,23 @@ def log_probs(logits: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
         logits.flatten(0, 1), following.flatten(), ignore_index=IGNORED, reduction="none"
     )
     return -flat.view(following.shape)
+
+
+def as_read(scored: torch.Tensor) -> Callable[..., SimpleNamespace]:
+    """Return a model that has read already, as TRL's losses ask it: by tokens ``(N, K)``.
+
+    What TRL only logs is left at 0.
+    """
+    nothing = torch.zeros_like(scored)
+    read = SimpleNamespace(
+        log_probs=scored,
+        label_mask=scored != 0,
+        entropy=nothing,
+        mean_logits=nothing,
+        is_top1=nothing.bool(),
+        aux_loss=None,
+    )
+    return lambda **_: read
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class LoraTrainer:
         rank: Width of the two matrices of each layer, r.
         alpha: Scale of what they add, which is alpha / rank.
         target: Which linear layers get one: all but the output head, or those of attention.
-        learning_rate: Of AdamW; it rises in the first tenth of the steps and falls to 0 in a cosine.
+        learning_rate: Of AdamW; it rises for a tenth of the steps and falls to 0 in a cosine.
         epochs: How often each example is seen.
         steps: How many steps are taken, instead of ``epochs``.
         batch: Examples in a step.
@@ -99,9 +99,15 @@ class LoraTrainer:
                 "expected one for each or none"
             )
 
-    def examples(self, task: TrainingTask, reader: Reader) -> list[Example]:
+    def examples(self, task: TrainingTask, reader: Reader, progress: Progress) -> list[Example]:
         """Return what is trained on, in an order that the task alone decides."""
         raise AssertionError("every method says what it trains on")
+
+    def rows(self, task: TrainingTask, reader: Reader, progress: Progress) -> list[Row]:
+        """Return what is trained on as tokens, with what the method needs of each."""
+        from persona_lora.batches import as_rows
+
+        return as_rows(self.examples(task, reader, progress), reader)
 
     def trainer(self, rows: list[Row], arguments: dict[str, Any], **given: Any) -> Any:  # noqa: ANN401
         """Return TRL's trainer, or one derived from it.
