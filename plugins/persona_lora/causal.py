@@ -89,9 +89,8 @@ def token_weights(
     plain = references(reader, rows, progress=progress)
     guided = references(reader, told, progress=progress)
     for row, before, after in zip(rows, plain, guided, strict=True):
-        row["token_weights"] = [
-            _weights(row["replies"][0], before[0], after[0], effect, telling, other)
-        ]
+        gained = _gained(before[0], after[0], len(row["replies"][0]))
+        row["token_weights"] = [[telling if each > effect else other for each in gained]]
     return rows
 
 

@@ -121,10 +121,10 @@ def rated(task: TrainingTask) -> list[Example]:
         key = (_told(prompt), text, good)
         before = held.get(key, Example(prompt, (text,), 0.0, gains=(float(good), 0.0)))
         held[key] = replace(before, weight=before.weight + weight)
-    totals = {
-        good: sum(e.weight for k, e in held.items() if k[2] == good) for good in (True, False)
-    }
     found = list(held.values())
+    totals = {1.0: 0.0, 0.0: 0.0}
+    for one in found:
+        totals[one.gains[0]] += one.weight
     return normalised(
         [
             replace(

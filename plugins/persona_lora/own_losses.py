@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -71,9 +72,7 @@ class ListwiseTrainer(PreferenceTrainer):
     def losses(self, scored: torch.Tensor, batch: Batch, network: Any) -> torch.Tensor:  # noqa: ANN401
         """Return the loss of each list ``(B,)``."""
         reward = self.beta * (scored.sum(1) - batch["reference"])
-        sizes = batch["size"].tolist()
-        of_list = zip(torch.split(reward, sizes), torch.split(batch["gains"], sizes), strict=True)
-        found = torch.stack([lambda_loss(rewards, gains) for rewards, gains in of_list])
+        found = torch.stack([lambda_loss(*each) for each in _of_lists(reward, batch)])
         return batch["weight"] * found
 
     def _note(self, scored: torch.Tensor, batch: Batch) -> None:
@@ -89,6 +88,12 @@ class ListwiseTrainer(PreferenceTrainer):
             all_pairs += float(better.sum())
         if all_pairs:
             self._metrics["train"]["accuracy"].append(right / all_pairs)
+
+
+def _of_lists(reward: torch.Tensor, batch: Batch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield rewards and gains of each list."""
+    sizes = batch["size"].tolist()
+    yield from zip(torch.split(reward, sizes), torch.split(batch["gains"], sizes), strict=True)
 
 
 def lambda_loss(rewards: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
