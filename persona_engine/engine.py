@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from persona_engine.adapters.cluster_report import ClusterReport, ClusterSummary
-from persona_engine.adapters.registry import AdapterRegistry
+from persona_engine.adapters.plan import AdapterPlan
+from persona_engine.adapters.training_report import AdapterReport
 from persona_engine.aggregation import Rule
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
-from persona_engine.errors import InvalidInputError, ScopeError
+from persona_engine.errors import InvalidInputError
 from persona_engine.fitting import FitReport, fit_bank, fit_tenant
-from persona_engine.imported import checked_row
+from persona_engine.groups_of_users import GroupsOfUsers
+from persona_engine.imported import import_rows
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.plugins import Plugins
 from persona_engine.runtime import Runtime
 from persona_engine.sharing import rank_shared
-from persona_engine.store import Clock, NewComparison, Store, utc_now
+from persona_engine.store import Clock, Store, utc_now
 from persona_engine.types import Conversation, Ranking, Scope
 from persona_engine.user import User, check_seed
 
-__all__ = ["Check", "ClusterReport", "ClusterSummary", "FitReport", "PersonaEngine", "User"]
+__all__ = [
+    "AdapterPlan",
+    "AdapterReport",
+    "Check",
+    "ClusterReport",
+    "ClusterSummary",
+    "FitReport",
+    "PersonaEngine",
+    "User",
+]
 
 _POOLED = "bradley_terry"
 
 
-class PersonaEngine:
+class PersonaEngine(GroupsOfUsers):
     """Personalization for a chat product.
 
     Args:
@@ -149,43 +159,6 @@ class PersonaEngine:
             return None
         return self.fit_default(tenant=tenant, seed=seed, progress=progress)
 
-    def cluster(
-        self,
-        *,
-        tenant: str = "default",
-        clusterer: str | None = None,
-        plot: Path | None = None,
-        seed: int = 0,
-        progress: Progress = no_progress,
-    ) -> ClusterReport:
-        """Find groups of a tenant's users with shared taste, and put them to use.
-
-        A group that continues one of those in use keeps its name; another is called by what sets
-        it apart.
-
-        Args:
-            tenant: Whose users.
-            clusterer: Plugin that finds them; the configured one if omitted.
-            plot: PNG to draw users and clusters to.
-            seed: Decides everything.
-            progress: Told of reading and fitting.
-
-        Raises:
-            NoPopulationError: There is no population to place users in.
-            InvalidInputError: There are too few users or comparisons, or ``seed`` is below 0.
-            PluginError: There is no such clusterer.
-            MissingExtraError: A plot was asked for and Matplotlib is not installed.
-        """
-        check_seed(seed)
-        name = self.config.clusterer if clusterer is None else clusterer
-        return self._runtime.clusters.find(
-            tenant, clusterer=name, seed=seed, plot=plot, progress=progress
-        )
-
-    def clusters(self, *, tenant: str = "default") -> ClusterReport | None:
-        """Return what is told of a tenant's clusters in use, or None without any."""
-        return self._runtime.clusters.in_use(tenant)
-
     def rank_shared(
         self,
         users: Sequence[str],
@@ -244,32 +217,7 @@ class PersonaEngine:
                 is in the message and nothing was written.
             ScopeError: A row's user is no name; likewise.
         """
-        by_user: dict[str, list[NewComparison]] = {}
-        total = 0
-        for total, row in enumerate(rows, start=1):
-            user, new = checked_row(row, total)
-            try:
-                self.store.user(Scope(tenant, user))
-            except ScopeError as error:
-                raise ScopeError(f"row {total}: {error.message}", remedy=error.remedy) from None
-            by_user.setdefault(user, []).append(new)
-        done = 0
-        for user, new_events in by_user.items():
-            self._runtime.learner.keep(Scope(tenant, user), new_events)
-            done += len(new_events)
-            progress("importing", done, total)
-        return total
-
-    def adapters(self, *, tenant: str = "default") -> AdapterRegistry:
-        """Return a tenant's registry of adapters: list, publish, roll back, delete, export.
-
-        What it publishes is served at once by this engine, and by others within a second or so
-        (``population_refresh_seconds``).
-
-        Raises:
-            ScopeError: The tenant is not a name of 1 to 256 characters.
-        """
-        return self._runtime.adapters.registry(tenant)
+        return import_rows(self._runtime.learner, tenant, rows, progress=progress)
 
     def doctor(self, *, tenant: str = "default") -> tuple[Check, ...]:
         """Check weights, database, indexes and plugins, and say how to mend each."""

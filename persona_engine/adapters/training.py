@@ -168,7 +168,6 @@ class _Training:
 
     def _task(self, group: _Group) -> TrainingTask:
         needs, shop = self._order.trainer.needs, self._shop
-        told = shop.told(self._members, group.cluster, group.people)
         task = training_task(
             self._members,
             group.cluster,
@@ -177,7 +176,9 @@ class _Training:
             parts=group.parts,
             selection=self._order.plan.selection,
             reward=self._reward(group.cluster, group.people) if "reward" in needs else None,
-            told=told if "contrasts" in needs else None,
+            told=shop.told(self._members, group.cluster, group.people)
+            if "contrasts" in needs
+            else None,
             seed=self._order.seed,
         )
         if "rated" not in needs:

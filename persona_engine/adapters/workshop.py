@@ -16,7 +16,7 @@ from persona_engine.interfaces import AdapterTrainer, Clusterer, RewardModel, Ta
 from persona_engine.learning import Learner
 from persona_engine.types import Clustering
 
-TastesTold = Callable[[Members, str, Sequence[Member]], Told]
+Tells = Callable[[Members, str, Sequence[Member]], Told]
 """Returns, for some users of a cluster, what tells a prompt what they like."""
 
 
@@ -48,7 +48,7 @@ class Workshop:
     base: str
     registry: AdapterRegistry
     folder: Path
-    told: TastesTold
+    told: Tells
 
 
 @dataclass(frozen=True, slots=True)
