@@ -25,7 +25,8 @@ class KMeans(ClustererOfLikelihoods):
     rounds of EM on a sample find shares and the one covariance that all groups have, as what users
     said is known (Bovy, Hogg & Roweis 2011, arXiv:0905.2979). Membership is
     ``P(c | u) ∝ π_c Z_uc^τ``: a Gaussian seen through what the user said, tempered by ``τ < 1``
-    because one shape fits no group exactly. k-means: Lloyd 1982; FAISS: Douze et al. 2024, arXiv:2401.08281.
+    because one shape fits no group exactly. k-means: Lloyd 1982; FAISS: Douze et al. 2024,
+    arXiv:2401.08281.
 
     When to use it: for millions of users. ``gaussian_mixture`` fits each group's shape, and is the
     better choice where it is fast enough.

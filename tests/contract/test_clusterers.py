@@ -18,7 +18,7 @@ class Right(GaussianMixture):
     """Kept small: ``P(c | u) ∝ π_c Z_uc`` (Bovy, Hogg & Roweis 2011)."""
 
     def __init__(self) -> None:
-        super().__init__(starts=2, rounds=30, folds=2, most_groups=4)
+        super().__init__(starts=6, rounds=40, folds=2, most_groups=4)
 
 
 @pytest.mark.parametrize("check", clusterer_checks(Right))
