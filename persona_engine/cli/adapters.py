@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from persona_engine.cli import adapters_train
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, options_of
 from persona_engine.cli.output import jsonable, print_json, print_table, stdout
@@ -24,6 +25,7 @@ _COLUMNS = ("version", "cluster", "base", "status", "trainer", "size", "created"
 _FEW = 4
 
 app = Commands(no_args_is_help=True, help="The adapters of user clusters, version by version.")
+adapters_train.register(app)
 
 
 @app.command("list")
