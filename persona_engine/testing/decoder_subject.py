@@ -121,13 +121,13 @@ class DecoderSubject:
 
 
 class NotedGenerator(BigramGenerator):
-    """Notes the adapter of each prompt's first reading; adapters change nothing in it."""
+    """Notes with which adapters replies were begun; adapters change nothing in it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.adapters: list[str | None] = []
+        self.adapters: set[str | None] = set()
 
     def prefill_each(self, prompts: Sequence[Prompt], *, seed: int) -> BigramBranches:
-        """Return one branch for each prompt."""
-        self.adapters += [each.readings[0].adapter for each in prompts]
+        """Return one branch for each prompt; what is read after the first ones is not noted."""
+        self.adapters = self.adapters or {each.readings[0].adapter for each in prompts}
         return super().prefill_each(prompts, seed=seed)

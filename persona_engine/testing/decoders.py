@@ -169,8 +169,8 @@ def the_requests_adapter_is_read_with(subject: DecoderSubject) -> None:
         request = replace(subject.request(3), adapter="warm", styles=("Be warm.",))
         subject.decoder.generate(request, generator, reward)
         require(
-            set(generator.adapters) == {"warm"},
-            f"the request names adapter 'warm', its prompts are read with {generator.adapters}",
+            generator.adapters == {"warm"},
+            f"the request names adapter 'warm', replies are begun with {generator.adapters}",
             remedy="begin by `persona_engine.decoding.begin`, or prefill `DecodingRequest.reading`",
         )
 
