@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from persona_engine import PersonaEngine
+from persona_engine.adapters.beliefs import read_beliefs
 from persona_engine.adapters.manifest import CONFIG, WEIGHTS
 from persona_engine.adapters.registry import Origin
 from persona_engine.config import EngineConfig
@@ -320,3 +321,25 @@ def test_adapters_are_added_up_by_membership(engine, version, tmp_path) -> None:
     assert f"adapters by membership: {version} 0." in reply.trace.reason
     assert engine.user("new").chat(ASK, decoding=way).trace.personalized is False
     assert generator_of(engine).read[-1] == {None}
+
+
+@pytest.mark.parametrize("name", ["gaussian_mixture", "kmeans"])
+def test_clusterers_that_ship_route_both_sides(place, tmp_path, name) -> None:
+    """People who love going home and people who hate it, each served by their own adapter."""
+    small = {"min_users": 3, "min_comparisons": 10}
+    with opened(place, plugin_settings={name: small}) as engine:
+        learner = engine._runtime.learner
+        finder = engine._runtime.clusterer(name)
+        beliefs = read_beliefs(learner, "default")
+        version = learner.population("default").version
+        made = finder.fit(beliefs, population=version, rng=np.random.default_rng(0))
+        assert len(made.names) == 2
+        publish_clustering(engine, made)
+        for number, cluster in enumerate(made.names):
+            found = registered(engine, tmp_path / cluster, cluster, float(number))
+            engine.adapters().publish(found)
+        served = {n: engine.user(f"u{n}").chat(ASK).trace for n in range(4)}
+        adapters = [served[n].adapter for n in range(4)]
+        assert None not in adapters, [each.skipped for each in served.values()]
+        assert adapters[0] == adapters[2] != adapters[1] == adapters[3]
+        assert engine.user("new").chat(ASK).trace.adapter is None
