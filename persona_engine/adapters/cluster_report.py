@@ -11,7 +11,7 @@ import numpy as np
 from persona_engine.store import ClusteringRow, ClusterRow
 from persona_engine.types import Beliefs, Clustering, FloatArray, Taste
 
-MOST_ASKED = 64
+MOST_ASKED = 32
 """Members of a cluster whose tastes are averaged: those who belong to it most."""
 
 TastesOf = Callable[[str], Sequence[Taste]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from persona_engine.adapters.beliefs import beliefs_on, read_beliefs
 from persona_engine.adapters.cluster_picture import draw_clusters
 from persona_engine.adapters.cluster_report import (
     ClusterReport,
+    TastesOf,
     summaries,
     tastes_of_clusters,
 )
@@ -22,10 +23,11 @@ from persona_engine.attributes import tastes_of
 from persona_engine.belief import Belief
 from persona_engine.errors import InvalidInputError, MissingExtraError, PersonaError
 from persona_engine.evaluation.pictures import REMEDY
+from persona_engine.features import Text
 from persona_engine.interfaces import Clusterer, Progress, no_progress
 from persona_engine.learning import Learner
 from persona_engine.onboarding import Attribute
-from persona_engine.types import Beliefs, Clustering, FloatArray, Scope, Taste
+from persona_engine.types import Beliefs, Clustering, FloatArray, Population, Scope, Taste
 
 logger = logging.getLogger("persona_engine.adapters")
 
@@ -89,7 +91,7 @@ class Clusters:
             progress=progress,
         )
         membership = finder.membership(fitted, beliefs)
-        tastes = tastes_of_clusters(beliefs, membership, partial(self._tastes, tenant))
+        tastes = tastes_of_clusters(beliefs, membership, self._teller(tenant, population))
         clustering, kept = self._named(tenant, fitted, beliefs, membership, tastes)
         if plot is not None:
             draw_clusters(plot, beliefs, membership, clustering.names)
@@ -136,14 +138,19 @@ class Clusters:
         order = np.argsort(-found, kind="stable").tolist()
         return {clustering.names[place]: float(found[place]) for place in order}
 
-    def _tastes(self, tenant: str, user: str) -> tuple[Taste, ...]:
-        """Return a user's tastes in the attributes whose pairs are encoded already."""
-        scope = Scope(tenant, user)
-        population = self.learner.population(tenant)
-        if population is None:
-            return ()
-        belief = Belief(self.learner.model, population, self.learner.posterior(scope, population))
-        return tastes_of(belief, self.attributes, partial(self.learner.features.find, tenant))
+    def _teller(self, tenant: str, population: Population) -> TastesOf:
+        """Return what tells a user's tastes in the attributes whose pairs are encoded already."""
+
+        @cache
+        def find(texts: tuple[Text, ...]) -> FloatArray | None:
+            return self.learner.features.find(tenant, texts)
+
+        def tell(user: str) -> tuple[Taste, ...]:
+            posterior = self.learner.posterior(Scope(tenant, user), population)
+            belief = Belief(self.learner.model, population, posterior)
+            return tastes_of(belief, self.attributes, lambda texts: find(tuple(texts)))
+
+        return tell
 
     def _named(
         self,
