@@ -40,7 +40,7 @@ class Found:
         right: Of these, the share whose cluster is their group's most frequent one.
         sure_noise: Share of the people of no group whose membership is at least `ROUTED`.
         kept_names: Share of the clusters that keep their name when they are found again by another
-            seed.
+            seed; None if they are not.
     """
 
     clusters: int
@@ -48,10 +48,12 @@ class Found:
     sure: float
     right: float
     sure_noise: float
-    kept_names: float
+    kept_names: float | None
 
 
-def found_by(clusterer: str, people: People, *, answers: int | None, seed: int) -> Found:
+def found_by(
+    clusterer: str, people: People, *, answers: int | None, seed: int, names_again: bool = False
+) -> Found:
     """Import comparisons, find clusters, and compare these with the groups."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -61,13 +63,15 @@ def found_by(clusterer: str, people: People, *, answers: int | None, seed: int) 
         report = engine.cluster(clusterer=clusterer, seed=seed)
         names = [each.name for each in report.clusters]
         told = [engine.user(name).clusters() for name in people.names]
-        again = engine.cluster(clusterer=clusterer, seed=seed + 1)
+        kept = None
+        if names_again:
+            again = engine.cluster(clusterer=clusterer, seed=seed + 1)
+            kept = float(np.mean([not each.new for each in again.clusters]))
     membership = np.array([[each[name] for name in names] for each in told])
-    kept = np.mean([not each.new for each in again.clusters])
-    return _compared(people, membership, float(kept))
+    return _compared(people, membership, kept)
 
 
-def _compared(people: People, membership: np.ndarray, kept: float) -> Found:
+def _compared(people: People, membership: np.ndarray, kept: float | None) -> Found:
     mine = people.group != NOISE
     likeliest, surest = membership.argmax(1), membership.max(1)
     routed = mine & (surest >= ROUTED)
@@ -91,7 +95,7 @@ def measure(_data: Path | None = None, *, quick: bool, seed: int) -> dict[str, F
     people = planted(users=60, noise=12, seed=seed) if quick else planted(seed=seed)
     figures: dict[str, Figure] = {}
     for clusterer in CLUSTERERS[: 1 if quick else None]:
-        found = found_by(clusterer, people, answers=None, seed=seed)
+        found = found_by(clusterer, people, answers=None, seed=seed, names_again=True)
         say(f"{clusterer}: {found}")
         figures |= _figures(clusterer, found, people, judged=clusterer == CLUSTERERS[0])
     return figures
