@@ -34,6 +34,7 @@ class Trial:
         prompts: Most held-out prompts that replies are sampled for.
         samples: Replies sampled for each, by the adapter and by base.
         tokens: Longest of them.
+        neutral: How many neutral texts are read; there are 40.
 
     Raises:
         InvalidInputError: A number is out of range.
@@ -43,13 +44,14 @@ class Trial:
     prompts: int = 24
     samples: int = 2
     tokens: int = 64
+    neutral: int = 40
 
     def __post_init__(self) -> None:
         if not 0.0 < self.membership <= 1.0:
             raise InvalidInputError(
                 f"membership is {self.membership!r}, expected above 0, at most 1"
             )
-        for name in ("prompts", "samples", "tokens"):
+        for name in ("prompts", "samples", "tokens", "neutral"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)!r}, expected at least 1")
 
@@ -216,9 +218,10 @@ class AdapterJudge:
         return float(apart.sum()) / max(self._tokens(samples), 1)
 
     def _neutral(self, adapted: ModelReader, progress: Progress) -> float:
-        texts = [Told((), each) for each in NEUTRAL]
+        some = NEUTRAL[: self._trial.neutral]
+        texts = [Told((), each) for each in some]
         lost = self._base.log_likelihood(texts) - adapted.log_likelihood(texts, progress=progress)
-        return math.exp(float(lost.sum()) / self._tokens([NEUTRAL]))
+        return math.exp(float(lost.sum()) / self._tokens([some]))
 
     def _tokens(self, samples: Sequence[Sequence[str]]) -> int:
         return sum(self._count(text) for several in samples for text in several)
