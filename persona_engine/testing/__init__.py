@@ -26,6 +26,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from persona_engine.testing.adapter_trainers import (
+    ADAPTER_TRAINER_CHECKS,
+    adapter_trainer_checks,
+    check_adapter_trainer,
+)
 from persona_engine.testing.bigram import BigramGenerator
 from persona_engine.testing.clusterers import (
     CLUSTERER_CHECKS,
@@ -68,6 +73,8 @@ __all__ = [
     "BoundCheck",
     "Check",
     "Planted",
+    "adapter_trainer_checks",
+    "check_adapter_trainer",
     "check_clusterer",
     "check_decoder",
     "check_encoder",
@@ -96,6 +103,7 @@ CHECKS: Mapping[str, Mapping[str, Check[Any]]] = MappingProxyType(
         "instruction_verifier": VERIFIER_CHECKS,
         "instruction_miner": MINER_CHECKS,
         "principle_inducer": INDUCER_CHECKS,
+        "adapter_trainer": ADAPTER_TRAINER_CHECKS,
         "clusterer": CLUSTERER_CHECKS,
     }
 )

@@ -72,16 +72,15 @@ def load(weights: Path, method: LoraTrainer) -> Reader:
     network.requires_grad_(False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    network = get_peft_model(network, _configuration(network, weights, method))
+    network = get_peft_model(network, _configuration(network, method))
     return Reader(network.to("cuda" if cuda else "cpu"), tokenizer, method.max_length)
 
 
-def _configuration(network: Any, weights: Path, method: LoraTrainer) -> Any:  # noqa: ANN401
+def _configuration(network: Any, method: LoraTrainer) -> Any:  # noqa: ANN401
     from peft import LoraConfig
 
     return LoraConfig(
         task_type="CAUSAL_LM",
-        base_model_name_or_path=weights.name,  # what it is, not where: folders are private
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=0.0,

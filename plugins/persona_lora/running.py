@@ -47,7 +47,7 @@ def run(method: LoraTrainer, task: TrainingTask, progress: Progress) -> TrainedA
             reader = load(task.weights, method)
             figures = _trained(method, task, reader, progress)
             remember(task.folder / FIGURES, figures)
-            publish(adapter, _files(reader))
+            publish(adapter, _files(reader, base=task.weights.name))
     return TrainedAdapter(adapter, method.settings, figures)
 
 
@@ -125,7 +125,7 @@ def _figures(history: Sequence[dict[str, float]], steps: int) -> dict[str, float
     return noted
 
 
-def _files(reader: Reader) -> dict[str, bytes]:
+def _files(reader: Reader, *, base: str) -> dict[str, bytes]:
     """Return the adapter in PEFT's layout."""
     from peft import get_peft_model_state_dict
 
@@ -133,7 +133,7 @@ def _files(reader: Reader) -> dict[str, bytes]:
     tensors = get_peft_model_state_dict(network, save_embedding_layers=False)
     config = network.peft_config["default"].to_dict()
     config = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
-    config["inference_mode"] = True
+    config |= {"inference_mode": True, "base_model_name_or_path": base}  # not where it lies
     return {
         "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode(),
         "adapter_model.safetensors": save(
