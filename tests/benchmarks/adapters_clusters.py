@@ -37,7 +37,8 @@ class Found:
         clusters: How many there are.
         agreement: Adjusted Rand index over the planted users.
         sure: Share of the planted users whose membership is at least `ROUTED`.
-        right: Of these, the share whose cluster is their group's most frequent one.
+        right: Of these, the share whose cluster is their group's most frequent one;
+            None where nobody is so sure.
         sure_noise: Share of the people of no group whose membership is at least `ROUTED`.
         kept_names: Share of the clusters that keep their name when they are found again by another
             seed; None if they are not.
@@ -46,7 +47,7 @@ class Found:
     clusters: int
     agreement: float
     sure: float
-    right: float
+    right: float | None
     sure_noise: float
     kept_names: float | None
 
@@ -84,7 +85,7 @@ def _compared(people: People, membership: np.ndarray, kept: float | None) -> Fou
         clusters=membership.shape[1],
         agreement=adjusted_rand_index(people.group[mine], likeliest[mine]),
         sure=float((surest[mine] >= ROUTED).mean()),
-        right=float(right.mean()) if len(right) else 0.0,
+        right=float(right.mean()) if len(right) else None,
         sure_noise=float((surest[~mine] >= ROUTED).mean()),
         kept_names=kept,
     )
@@ -138,9 +139,13 @@ def tell_few_answers(seeds: Sequence[int]) -> dict[str, Figure]:
             ]
             label = f"{clusterer}_{answers or '20_to_24'}_answers"
             for name in ("agreement", "sure", "right", "sure_noise", "clusters"):
-                values = [float(getattr(run, name)) for run in runs]
+                told = [getattr(run, name) for run in runs]
+                values = [float(each) for each in told if each is not None]
                 figures[f"{label}_{name}"] = Figure(
-                    float(np.mean(values)), "mean", None, f"{np.round(values, 2).tolist()}"
+                    float(np.mean(values)) if values else None,
+                    "mean",
+                    None,
+                    f"{np.round(values, 2).tolist()}",
                 )
             say(f"{label}: {runs}")
     return figures
