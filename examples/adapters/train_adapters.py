@@ -33,15 +33,8 @@ def comparisons(people: int = PEOPLE) -> list[dict[str, Any]]:
                 low, high = replies(question)
                 likes_high = (question.style in ("length", "perspective")) == bool(number % 2)
                 chosen, rejected = (high, low) if likes_high else (low, high)
-                user = f"person-{number:02}"
-                rows.append(
-                    {
-                        "user": user,
-                        "prompt": question.prompt,
-                        "chosen": chosen,
-                        "rejected": rejected,
-                    }
-                )
+                row = {"user": f"person-{number:02}", "prompt": question.prompt}
+                rows.append({**row, "chosen": chosen, "rejected": rejected})
     return rows
 
 

@@ -118,6 +118,24 @@ def test_decoding(smollm2, minilm, tmp_path):
     assert "methods" in json.loads(gains.read_text())
 
 
+@pytest.mark.model
+def test_adapters(smollm2, minilm):
+    figures = check(run("bench_adapters.py", "--quick", "--only", "quality"))
+    targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
+    assert targets == {"adapters_training_minutes": 15.0, "adapters_published": 1}
+    assert figures["adapters_published"]["value"] == 0  # one step of one pair
+    assert figures["adapter_1_neutral"]["value"] == pytest.approx(1.0, abs=0.05)
+    assert figures["newcomers_terse_gain"]["value"] == 0.0
+    refused = subprocess.run(
+        [sys.executable, str(SCRIPTS / "bench_adapters.py"), "--only", "toes"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
+    )
+    assert "--only names 'toes', expected some of clusters, quality" in refused.stderr
+
+
 def test_a_missed_target_is_told(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     from report import Figure, summary

@@ -26,6 +26,7 @@ SHORT = {
     "trial.neutral": 2,
     "selection.pairs": 1,
     "division.prompts": 0.1,
+    "limits.comparisons": 5,
     "judge": "attributes",
 }
 
@@ -81,7 +82,7 @@ def test_an_adapter_is_trained_judged_and_serves(settings):
         row = engine.adapters().find(report.version)
         assert (row.cluster, row.published, row.meta["trainer"]) == (name, False, "dpo")
         engine.adapters().publish(report.version)
-        members = [u for u in engine.store.tenant("default").users()]
+        members = engine.store.tenant("default").users()
         served = {
             next(iter(engine.user(user).clusters())): user
             for user in members
@@ -114,17 +115,15 @@ def test_the_command_goes_on_from_what_is_finished(settings, tmp_path, monkeypat
 
 def test_wrong_settings_are_refused(settings, monkeypatch):
     monkeypatch.setenv("PERSONA_DATABASE", settings.database)
-    for option, said in (
-        ("beta", "expected KEY=VALUE"),
-        ("trial.toes=1", "no setting of the plan"),
-    ):
+    wrong = {"beta": "expected KEY=VALUE", "trial.toes=1": "no setting of the plan"}
+    for option, said in wrong.items():
         done = CliRunner().invoke(app, ["adapters", "train", "--set", option])
         assert done.exit_code == 2
         assert said in done.output
 
 
-def test_the_example_runs(example, tmp_path, capsys, smollm2, monkeypatch, minilm):
-    monkeypatch.setenv("PERSONA_SENTENCE_ENCODER", str(minilm))
+@pytest.mark.usefixtures("minilm")
+def test_the_example_runs(example, tmp_path, capsys, smollm2):
     plan = AdapterPlan(trial=Trial(prompts=1, samples=1, tokens=4), limits=Limits(users=1))
     plan = plan.changed({**SHORT, "division.prompts": 0.04})
     example.run(tmp_path, settings=ONE_STEP, plan=plan, generator=str(smollm2))
