@@ -8,7 +8,6 @@ many answers of the person; replies are to questions of the bank that neither of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from decoding_models import PLUGINS
 
+from persona_engine.adapters.surface import WIDTH, surface
 from persona_engine.engine import PersonaEngine
 from persona_engine.interfaces import Encoder, RewardModel
 from persona_engine.onboarding import Crowd, encode_bank, question_bank
@@ -183,39 +183,11 @@ class Surface:
     """An `Encoder` that counts: length, punctuation, layout, and words that carry a style."""
 
     fingerprint = "surface/counts"
-    width = 17
+    width = WIDTH
 
     def encode(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> FloatArray:
         """Return counts ``(n, 17)``, mostly for each word or sentence."""
-        return np.array([_counts(each) for each in responses], np.float32).reshape(-1, self.width)
-
-
-_EMOJI = r"[\U0001F300-\U0001FAFF\u2600-\u27BF]"
-_FOR_TEN_WORDS = (
-    _EMOJI,
-    r"\b\w+'(?:s|t|re|ll|ve|d|m)\b",
-    r"\d",
-    r"\b(?:i|my|me|we|our)\b",
-    r"\b(?:you|your)\b",
-    r"\b(?:may|might|could|perhaps|probably|maybe|seems?|likely|sometimes|often)\b",
-    r"\b(?:like|as if|imagine)\b",
-    r"\b(?:for example|such as|e\.g\.|say)\b",
-    ",",
-    "[:;]",
-)
-_A_SENTENCE = ("!", r"\?", "\n", r"(?m)^\s*(?:[-*]|\d+[.)])\s")
-
-
-def _counts(text: str) -> list[float]:
-    words, lowered = max(len(text.split()), 1), text.lower()
-    sentences = max(len(re.findall(r"[.!?]+", text)), 1)
-    return [
-        float(np.log1p(words)),
-        len(text) / words,
-        words / sentences,
-        *(10 * len(re.findall(each, lowered)) / words for each in _FOR_TEN_WORDS),
-        *(len(re.findall(each, text)) / sentences for each in _A_SENTENCE),
-    ]
+        return surface(responses)
 
 
 def _side(question: Question, *, high: bool) -> str:
