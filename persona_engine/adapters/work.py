@@ -47,19 +47,19 @@ class WorkFolder:
         found = _read(self._folder / _REPORT)
         return None if found is None else AdapterReport.from_json(found)
 
-    def trained(self) -> TrainedAdapter | None:
-        """Return what a run before trained, if it was not yet judged."""
+    def trained(self) -> tuple[TrainedAdapter, float] | None:
+        """Return what a run before trained, and its seconds, if it was not yet judged."""
         found = _read(self._folder / _TRAINED)
         if found is None:
             return None
         folder = self._folder / found["folder"]
-        return TrainedAdapter(folder, found["settings"], found["figures"])
+        return TrainedAdapter(folder, found["settings"], found["figures"]), found["seconds"]
 
-    def keep_trained(self, trained: TrainedAdapter) -> None:
-        """Note that training is over."""
+    def keep_trained(self, trained: TrainedAdapter, *, seconds: float) -> None:
+        """Note that training is over, and what it took."""
         inside = trained.folder.resolve().relative_to(self._folder.resolve())
         told = {"settings": dict(trained.settings), "figures": dict(trained.figures)}
-        _write(self._folder / _TRAINED, {"folder": str(inside), **told})
+        _write(self._folder / _TRAINED, {"folder": str(inside), "seconds": seconds, **told})
 
     def finish(self, report: AdapterReport) -> None:
         """Note what became of the adapter, and clear the rest away."""
