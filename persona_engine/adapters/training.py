@@ -121,9 +121,8 @@ class _Training:
         """Train, judge and register one adapter."""
         judge = self._judge  # made before training: without one nothing can be published
         progress = _told_of(group.cluster, progress)
+        trained, seconds = self._trained(task, work, progress)
         started = time.monotonic()
-        trained = self._trained(task, work, progress)
-        done = time.monotonic()
         figures = self._figures(judge, group, trained, progress)
         faults = self._order.plan.limits.faults(figures)
         version = self._registered(group, trained, figures, faults, data)
@@ -137,7 +136,7 @@ class _Training:
             pairs=len(task.pairs),
             figures=figures,
             training=dict(trained.figures),
-            seconds={"training": done - started, "judging": time.monotonic() - done},
+            seconds={"training": seconds, "judging": time.monotonic() - started},
             data=data,
         )
         work.finish(report)
@@ -189,13 +188,18 @@ class _Training:
     def _reward(self, cluster: str, people: Sequence[Member]) -> ClusterReward:
         return ClusterReward(self._shop.learner, self._members, cluster, people)
 
-    def _trained(self, task: TrainingTask, work: WorkFolder, progress: Progress) -> TrainedAdapter:
-        """Train, unless that was done before the work was broken off."""
-        trained = work.trained()
-        if trained is None:
-            trained = self._order.trainer.train(task, progress=progress)
-            work.keep_trained(trained)
-        return trained
+    def _trained(
+        self, task: TrainingTask, work: WorkFolder, progress: Progress
+    ) -> tuple[TrainedAdapter, float]:
+        """Train, unless that was done before the work was broken off; say in how many seconds."""
+        known = work.trained()
+        if known is not None:
+            return known
+        started = time.monotonic()
+        trained = self._order.trainer.train(task, progress=progress)
+        seconds = time.monotonic() - started
+        work.keep_trained(trained, seconds=seconds)
+        return trained, seconds
 
     def _figures(
         self, judge: AdapterJudge, group: _Group, trained: TrainedAdapter, progress: Progress

@@ -24,8 +24,8 @@ class AdapterReport:
         figures: What it was found to be on held-out users and prompts; None where nothing was
             trained.
         training: What the trainer told at the end, such as its loss.
-        seconds: Wall time of ``training`` and of ``judging``; of work that an interruption broke
-            off, what came after it.
+        seconds: Wall time of ``training`` and of ``judging``; of training that was broken off, what
+            came after that.
         data: Fingerprint of what it was trained on.
     """
 
