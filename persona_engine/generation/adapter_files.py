@@ -16,14 +16,14 @@ from persona_engine.jsonlines import decoded
 if TYPE_CHECKING:
     from persona_engine.generation.loading import LoadedModel
 
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
 STEERING = "steering"
 """Name of a vector that is added to a linear layer's output, as the last part of a tensor's name.
 
 A configuration with the ``peft_type`` ``STEERING`` stands beside such tensors.
 """
 
-_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 # What PEFT's LoRA can also be, and this arithmetic is not.
 _UNKNOWN = ("use_dora", "modules_to_save", "layer_replication", "fan_in_fan_out", "lora_bias")
@@ -40,10 +40,10 @@ def read_adapter(folder: Path, model: LoadedModel) -> Adapter:
 
     config = _read_config(folder)
     try:
-        tensors = load_file(folder / _WEIGHTS)
+        tensors = load_file(folder / WEIGHTS)
     except Exception as error:  # safetensors raises its own kind
         raise WeightsError(
-            f"{folder / _WEIGHTS} cannot be read as safetensors: {error}",
+            f"{folder / WEIGHTS} cannot be read as safetensors: {error}",
             remedy="save the adapter with PEFT's `save_pretrained`",
         ) from error
     layers = {
@@ -73,7 +73,7 @@ def _split(key: str) -> tuple[str, str]:
         >>> _split("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight")
         ('model.layers.0.self_attn.q_proj', 'lora_A.weight')
     """
-    path, dot, part = key.removeprefix(_PREFIX).partition(".lora_")
+    path, dot, part = key.removeprefix(PREFIX).partition(".lora_")
     if dot:
         return path, f"lora_{part}"
     path, _, part = path.rpartition(".")
@@ -123,20 +123,20 @@ def _pair(
 
 def _read_config(folder: Path) -> Mapping[str, Any]:
     try:
-        config = decoded((folder / _CONFIG).read_bytes(), str(folder / _CONFIG))
+        config = decoded((folder / CONFIG).read_bytes(), str(folder / CONFIG))
     except OSError as error:
         raise WeightsError(
-            f"{folder / _CONFIG} cannot be read: {error}, expected an adapter's folder",
+            f"{folder / CONFIG} cannot be read: {error}, expected an adapter's folder",
             remedy="save the adapter with PEFT's `save_pretrained`",
         ) from error
     if not isinstance(config, dict):
-        raise WeightsError(f"{folder / _CONFIG} is {config!r}, expected a JSON object")
+        raise WeightsError(f"{folder / CONFIG} is {config!r}, expected a JSON object")
     other = [name for name in _UNKNOWN if config.get(name)]
     if config.get("peft_type") == STEERING.upper():
         return config
     if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none" or other:
         raise WeightsError(
-            f"{folder / _CONFIG} describes {config.get('peft_type')!r} with {other or 'a bias'}, "
+            f"{folder / CONFIG} describes {config.get('peft_type')!r} with {other or 'a bias'}, "
             "expected a plain LoRA adapter",
             remedy="train with peft.LoraConfig(bias='none') and none of these options",
         )

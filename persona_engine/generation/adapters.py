@@ -40,8 +40,8 @@ class Adapters:
         self._joined: OrderedDict[tuple[Adapter, ...], Joined] = OrderedDict()
         self._lock = threading.Lock()
 
-    def load(self, name: str, folder: Path) -> None:
-        """Take an adapter into memory, in place of one of the same name.
+    def load(self, name: str, folder: Path) -> bool:
+        """Take an adapter into memory; return whether it took the place of one of the same name.
 
         Raises:
             WeightsError: The folder has no adapter of this network, or one of a kind that is not
@@ -49,8 +49,10 @@ class Adapters:
         """
         adapter = read_adapter(folder, self._model)
         with self._lock:
+            replaced = self._held.get(name)
             self._held[name] = adapter
-            self._joined.clear()
+            self._drop_joined(replaced)
+        return replaced is not None
 
     def unload(self, name: str) -> None:
         """Give an adapter's memory back, once nothing that grows uses it.
@@ -60,8 +62,7 @@ class Adapters:
         """
         self.find(name)
         with self._lock:
-            del self._held[name]
-            self._joined.clear()
+            self._drop_joined(self._held.pop(name, None))
 
     def find(self, name: str) -> Adapter:
         """Return an adapter.
@@ -94,6 +95,10 @@ class Adapters:
                     self._joined.popitem(last=False)
             self._joined[used] = joined
             return joined
+
+    def _drop_joined(self, gone: Adapter | None) -> None:
+        for used in [each for each in self._joined if gone in each]:
+            del self._joined[used]
 
     @cached_property
     def _members(self) -> Members:

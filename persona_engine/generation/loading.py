@@ -48,6 +48,10 @@ class LoadedModel:
                 self._taps[layer] = LayerTap(self._layers[layer - 1])
             return self._taps[layer]
 
+    def layer(self, number: int) -> nn.Module:
+        """Return a decoder layer, counted from 1."""
+        return self._layers[number - 1]
+
     @property
     def vocabulary(self) -> int:
         """Number of tokens that the network gives a logit."""

@@ -147,18 +147,18 @@ class LocalGenerator:
         return found
 
     def load_adapter(self, name: str, folder: Path) -> None:
-        """Take a LoRA adapter into memory, for `Reading.adapter`; replies that grow keep theirs.
+        """Take an adapter into memory, for `Reading.adapter`; replies that grow keep theirs.
 
         Args:
             name: What readings call it; another of that name is replaced.
-            folder: PEFT's layout, safetensors only.
+            folder: LoRA in PEFT's layout, or a steering vector; safetensors only.
 
         Raises:
-            WeightsError: The folder has no LoRA adapter of this network.
+            WeightsError: The folder has no adapter of this network.
         """
         loaded = self._model.load()
-        loaded.adapters.load(name, folder)
-        loaded.prompt_reader.forget()
+        if loaded.adapters.load(name, folder):
+            loaded.prompt_reader.forget()
 
     def unload_adapter(self, name: str) -> None:
         """Give an adapter's memory back.
