@@ -26,7 +26,8 @@ from persona_engine.adapters.readings import ModelReader, Told
 from persona_engine.config import EngineConfig
 from persona_engine.engine import AdapterPlan, AdapterReport
 
-SETTINGS: Mapping[str, Any] = {"learning_rate": 1e-3, "batch": 4, "steps": 40, "sft": 0.3}
+SETTINGS: Mapping[str, Any] = {"learning_rate": 1e-3, "batch": 4, "steps": 32, "sft": 0.3}
+PAIRS = 64  # those about which a cluster's users agree most
 QUICK_SETTINGS: Mapping[str, Any] = {"batch": 1, "steps": 1, "rank": 2, "target": "attention"}
 GAIN, WINS, NEUTRAL, MINUTES, SHORTFALL = 0.10, 0.65, 1.05, 15.0, 0.05
 
@@ -93,7 +94,7 @@ def _trained(
         clusterer="kmeans" if quick else None, seed=seed, progress=_told
     )
     say(f"clusters: {', '.join(f'{each.name} ({each.size})' for each in found.clusters)}")
-    plan = AdapterPlan()
+    plan = AdapterPlan().changed({"selection.pairs": PAIRS})
     if quick:
         plan = AdapterPlan(
             trial=Trial(prompts=1, samples=1, tokens=4, neutral=2), limits=Limits(comparisons=1, users=1)
