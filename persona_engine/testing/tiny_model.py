@@ -21,6 +21,7 @@ def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: n for n, token in enumerate(["<|im_start|>", "<|im_end|>", *letters])}
@@ -51,7 +52,11 @@ def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = LlamaForCausalLM(config)
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     network.save_pretrained(folder)
     reader.save_pretrained(folder)
+    if shown:
+        logging.enable_progress_bar()
     random.setstate(drawn)
     return folder

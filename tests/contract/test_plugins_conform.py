@@ -39,6 +39,10 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "principle_inducer": {"principles"},
     "clusterer": {"gaussian_mixture", "kmeans"},
     "instruction_miner": {"signals"},
+    "adapter_trainer": {
+        *("dpo", "ipo", "robust_dpo", "sppo", "kto", "listwise", "tdpo", "nextquill"),
+        *("raft", "directional"),
+    },
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}
 
