@@ -96,10 +96,10 @@ def _trained(
     say(f"clusters: {', '.join(f'{each.name} ({each.size})' for each in found.clusters)}")
     plan = AdapterPlan().changed({"selection.pairs": PAIRS})
     if quick:
-        plan = AdapterPlan(
-            trial=Trial(prompts=1, samples=1, tokens=4, neutral=2), limits=Limits(comparisons=1, users=1)
-        ).changed({"selection.pairs": 1, "division.users": 0.5, "division.prompts": 0.04})
-        plan = plan.changed({"judge": "attributes"})
+        trial = Trial(prompts=1, samples=1, tokens=4, neutral=2)
+        plan = AdapterPlan(trial=trial, limits=Limits(comparisons=1, users=1), judge="attributes")
+        few = {"selection.pairs": 1, "division.users": 0.5, "division.prompts": 0.04}
+        plan = plan.changed(few)
     reports = engine.train_adapters(
         cluster=found.clusters[0].name if quick else None,
         settings=settings or (QUICK_SETTINGS if quick else SETTINGS),
