@@ -12,7 +12,6 @@ from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, SeedOption, options_of
 from persona_engine.cli.output import print_json, print_table, stdout
 from persona_engine.cli.progress import console_progress
-from persona_engine.onboarding import in_words
 
 if TYPE_CHECKING:
     from persona_engine.engine import ClusterReport, ClusterSummary
@@ -61,6 +60,8 @@ def _print(report: ClusterReport) -> None:
 
 
 def _rows(clusters: Sequence[ClusterSummary]) -> list[tuple[object, ...]]:
+    from persona_engine.onboarding import in_words  # loads numpy, which no help needs
+
     return [
         (
             each.name,
