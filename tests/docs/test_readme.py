@@ -15,7 +15,7 @@ def test_it_has_exactly_the_two_commands_for_set_up() -> None:
     commands = re.findall(r"^ {4}(pip install .*)$", README, flags=re.MULTILINE)
     assert commands == [
         "pip install -e '.[local]' && persona demo",
-        "pip install -e '.[dev]' && pytest",
+        "pip install -e '.[dev]' && pytest -n 2",
     ]
 
 

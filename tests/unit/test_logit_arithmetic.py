@@ -305,7 +305,7 @@ def test_an_implicit_reward_is_what_the_pair_says_of_each_beginning():
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"expert": model(0.01), "reference": model(1.0)}], ids=str
+    "settings", [{}, {"expert": model(0.01), "reference": model(1.0)}], ids=",".join
 )
 def test_what_the_readings_say_themselves_may_judge(settings):
     indifferent = LinearReward(np.zeros(8, np.float32), spread=1e-3)
@@ -336,7 +336,7 @@ def test_what_the_readings_say_themselves_may_judge(settings):
         {"length_spread": -1.0},
         {"reference": model()},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_settings_out_of_range_are_named(settings):
     (name,) = settings
