@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from persona_engine import PersonaEngine
 from persona_engine.adapters.figures import Limits
 from persona_engine.adapters.judging import Trial
+from persona_engine.adapters.members import Division, read_members
+from persona_engine.adapters.told import TastesTold
 from persona_engine.cli.app import app
 from persona_engine.config import EngineConfig
 from persona_engine.engine import AdapterPlan
@@ -93,6 +95,32 @@ def test_an_adapter_is_trained_judged_and_serves(settings):
         assert mine.trace.adapter == report.version
         other = next(user for cluster, user in served.items() if cluster != name)
         assert engine.user(other).chat(turn, seed=1).trace.adapter is None
+
+
+def test_prompts_are_told_what_a_cluster_likes(settings):
+    with PersonaEngine(config=settings) as engine:
+        runtime = engine._runtime
+        clustering = engine.store.tenant("default").published_clustering()
+        members = read_members(
+            runtime.learner,
+            "default",
+            runtime.clusterer(clustering.clusterer),
+            clustering,
+            division=Division(),
+            seed=0,
+        )
+        tells = TastesTold(runtime.learner, runtime.attributes.all, runtime.count_tokens)
+        turn = [{"role": "user", "content": "How do I keep basil alive?"}]
+        told = {
+            name: tells(members, name, members.training(name, least=0.5))(turn)
+            for name in clustering.names
+        }
+    (concise,) = (name for name in told if "concise" in name)
+    assert turn == [{"role": "user", "content": "How do I keep basil alive?"}]
+    for name, messages in told.items():
+        said = messages[-1]["content"]
+        assert said.startswith(turn[0]["content"])
+        assert ("Answer in one or two short sentences." in said) == (name == concise)
 
 
 def test_the_command_goes_on_from_what_is_finished(settings, tmp_path, monkeypatch):
