@@ -1,4 +1,5 @@
-"""A LoRA adapter of rank 8 on every linear layer, which changes next to nothing: what it costs."""
+"""Adapters on every linear layer: one that changes next to nothing, and one that somebody's
+answers trained."""
 
 from __future__ import annotations
 
@@ -6,13 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from decoding_models import generator, rival
+from decoding_models import PLUGINS, folder, generator, rival
+from decoding_people import Person
 
-NAME = "measured"
+from persona_engine.onboarding import question_bank
+from persona_engine.types import TrainingPair, TrainingTask
+
+NAME, TRAINED = "measured", "trained"
+_ANSWERS, _STEPS = 64, 12
 _RANK = 8
 
 
-def load_adapter(folder: Path, *, seed: int) -> None:
+def load_adapter(into: Path, *, seed: int) -> None:
     """Write an adapter in PEFT's layout and let the generator load it."""
     import torch
     from safetensors.torch import save_file
@@ -27,8 +33,26 @@ def load_adapter(folder: Path, *, seed: int) -> None:
             ):
                 small = 1e-3 * torch.randn(shape, generator=draw)
                 tensors[f"base_model.model.{path}.lora_{part}.weight"] = small
-    save_file(tensors, folder / "adapter_model.safetensors")
+    save_file(tensors, into / "adapter_model.safetensors")
     config = {"peft_type": "LORA", "r": _RANK, "lora_alpha": _RANK, "bias": "none"}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (into / "adapter_config.json").write_text(json.dumps(config))
     loaded: Any = generator()
-    loaded.load_adapter(NAME, folder)
+    loaded.load_adapter(NAME, into)
+
+
+def train_adapter(person: Person, into: Path, *, quick: bool, seed: int) -> None:
+    """Train an adapter on a person's answers by DPO and let the generator load it."""
+    places = list(range(1, len(question_bank()), 2))[: 4 if quick else _ANSWERS]
+    pairs = []
+    for place, high in zip(places, person.answers(places, seed=seed), strict=True):
+        question = question_bank()[place]
+        first = (question.high == "a") == high
+        sides = (question.a, question.b) if first else (question.b, question.a)
+        ask = ({"role": "user", "content": question.prompt},)
+        pairs.append(TrainingPair(ask, *sides, user=person.name))
+    trainer = PLUGINS.create(
+        "adapter_trainer", "dpo", learning_rate=1e-3, steps=1 if quick else _STEPS
+    )
+    trained = trainer.train(TrainingTask(folder(), into, tuple(pairs), seed=seed))
+    loaded: Any = generator()
+    loaded.load_adapter(TRAINED, trained.folder)

@@ -1,21 +1,25 @@
 """Whether scores read while decoding rank candidates as those of texts encoded afterwards do.
 
-While decoding, a text follows the prompt as it was sent, with a block of instructions in it;
-rewards were learned on replies to plain prompts. Rewards are the engine's, of people who answered
-questions. Candidates are 12 samples of one prompt; Spearman's rank correlation is taken for each
-prompt and person, and averaged. Where a block is in the prompt, decoders end by encoding the best
-candidates again (`persona_engine.decoding.plain_reading`): what then counts is by how much the
-candidate that they choose falls short of the one that all encoded plainly would have chosen.
+While decoding, a text follows the prompt as it was sent, with a block of instructions in it, or is
+read with an adapter; rewards were learned on replies to plain prompts by the base model. Rewards
+are the engine's, of people who answered questions. Candidates are 12 samples of one prompt;
+Spearman's rank correlation is taken for each prompt and person, and averaged. With a block or an
+adapter, decoders end by encoding the best candidates again (`persona_engine.decoding.plain_reading`):
+what then counts is by how much the candidate that they choose falls short of the one that all
+encoded plainly would have chosen.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from decoding_adapter import TRAINED, train_adapter
 from decoding_models import GENERATOR, generator
 from decoding_people import people
 from report import Figure, say
@@ -27,7 +31,14 @@ from persona_engine.decoding.plain_reading import read_plainly
 from persona_engine.engine import PersonaEngine
 from persona_engine.instructions.render import render_instructions
 from persona_engine.onboarding import question_bank
-from persona_engine.types import Conversation, FloatArray, Instruction, Sampling
+from persona_engine.types import (
+    Conversation,
+    FloatArray,
+    Instruction,
+    Prompt,
+    Reading,
+    Sampling,
+)
 
 SAMPLES, MAX_TOKENS, PEOPLE, PROMPTS = 12, 64, 4, 8
 QUICK = (4, 8, 2, 1)
@@ -72,7 +83,7 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
         seed: Of people, answers and samples.
     """
     samples, tokens, count, prompts = QUICK if quick else (SAMPLES, MAX_TOKENS, PEOPLE, PROMPTS)
-    found: dict[str, list[float]] = {"plain": [], "block": [], "as_read": [], "corrected": []}
+    found: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         config = EngineConfig(
             database=f"sqlite:///{folder}/persona.db", data_folder=folder, generator=GENERATOR
@@ -84,34 +95,48 @@ def measure(data: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
                 user = person.join(engine, seed=seed)
                 beliefs.append(engine._runtime.learner.belief(user.scope))
             everyone = [each for each in beliefs if each is not None]
+            say("  training an adapter")
+            train_adapter(crowd[0], Path(folder) / "adapter", quick=quick, seed=seed)
             for place in crowd[0].prompts:
                 plain: Conversation = [{"role": "user", "content": question_bank()[place].prompt}]
-                block = _with_block(plain)
-                for name, prompt in (("plain", plain), ("block", block)):
+                ways = {
+                    "plain": Reading(plain),
+                    "block": Reading(_with_block(plain)),
+                    "adapter": Reading(plain, adapter=TRAINED),
+                }
+                for name, way in ways.items():
                     say(f"  {name}: {plain[0]['content'][:60]}")
-                    done = _grown(plain, prompt, samples, tokens, seed + place)
+                    done = _grown(plain, way, samples, tokens, seed + place)
                     read, again = done.features(), done.again
                     found[name] += [_correlation(each, read, again) for each in everyone]
-                    if name == "block":
-                        found["as_read"] += [_loss(each, read, again) for each in everyone]
-                        found["corrected"] += [_corrected_loss(each, done) for each in everyone]
+                    if name != "plain":
+                        found[f"{name} as read"] += [_loss(each, read, again) for each in everyone]
+                        found[f"{name} corrected"] += [
+                            _corrected_loss(each, done) for each in everyone
+                        ]
+    return _figures({name: float(np.mean(each)) for name, each in found.items()})
+
+
+def _figures(found: Mapping[str, float]) -> dict[str, Figure]:
     return {
         "agreement_plain_spearman": Figure(
-            float(np.mean(found["plain"])), "rank correlation", LEAST, sense="at least"
+            found["plain"], "rank correlation", LEAST, sense="at least"
         ),
-        "agreement_block_spearman": Figure(
-            float(np.mean(found["block"])),
-            "rank correlation",
-            baseline=f"{len(INSTRUCTIONS)} instructions in the prompt, before correction",
+        **_corrected("block", found, f"{len(INSTRUCTIONS)} instructions in the prompt"),
+        **_corrected("adapter", found, "an adapter that one person's answers trained"),
+    }
+
+
+def _corrected(name: str, found: Mapping[str, float], what: str) -> dict[str, Figure]:
+    return {
+        f"agreement_{name}_spearman": Figure(
+            found[name], "rank correlation", baseline=f"{what}, before correction"
         ),
-        "agreement_block_choice_loss": Figure(
-            float(np.mean(found["corrected"])),
+        f"agreement_{name}_choice_loss": Figure(
+            found[f"{name} corrected"],
             "sd of the reward",
             MOST_LOST,
-            f"{np.mean(found['as_read']):.3f} by the features as read",
-        ),
-        "agreement_adapter_spearman": Figure(
-            False, "not measured", baseline="no adapters are there yet"
+            f"{found[f'{name} as read']:.3f} by the features as read",
         ),
     }
 
@@ -123,10 +148,8 @@ def _with_block(plain: Conversation) -> Conversation:
     return done.messages
 
 
-def _grown(
-    plain: Conversation, prompt: Conversation, samples: int, tokens: int, seed: int
-) -> Grown:
-    branches = generator().prefill(prompt, branches=samples, seed=seed)
+def _grown(plain: Conversation, way: Reading, samples: int, tokens: int, seed: int) -> Grown:
+    branches = generator().prefill_each([Prompt((way,))] * samples, seed=seed)
     while not all((result := branches.step(Sampling(max_tokens=tokens))).finished):
         pass
     said = [place for place, text in enumerate(result.texts) if text.strip()]
