@@ -30,7 +30,7 @@ class PairTrainer(LoraTrainer):
     """
 
     beta: float = 0.1
-    sft: float = 0.1
+    sft: float = 0.3
     worst_group: bool = False
     group_rate: float = 0.5
 

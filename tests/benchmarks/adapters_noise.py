@@ -27,7 +27,7 @@ NOISE = 0.3
 JUDGED = ("playful", "technical")
 _SURE = 1.5
 """Logit of a style from which the group's taste is said to be known."""
-_SETTINGS: Mapping[str, Any] = {"max_length": 128, "epochs": 3.0, "sft": 0.0, "beta": 0.3}
+_SETTINGS: Mapping[str, Any] = {"max_length": 104, "epochs": 3.0, "sft": 0.0, "beta": 0.3}
 
 
 def measure(_data: Path | None = None, *, quick: bool, seed: int) -> dict[str, Figure]:
