@@ -4,9 +4,9 @@ While decoding, a text follows the prompt as it was sent, with a block of instru
 read with an adapter; rewards were learned on replies to plain prompts by the base model. Rewards
 are the engine's, of people who answered questions. Candidates are 12 samples of one prompt;
 Spearman's rank correlation is taken for each prompt and person, and averaged. With a block or an
-adapter, decoders end by encoding the best candidates again (`persona_engine.decoding.plain_reading`):
-what then counts is by how much the candidate that they choose falls short of the one that all
-encoded plainly would have chosen.
+adapter, decoders end by encoding the best candidates again
+(`persona_engine.decoding.plain_reading`): what then counts is by how much the candidate that they
+choose falls short of the one that all encoded plainly would have chosen.
 """
 
 from __future__ import annotations
