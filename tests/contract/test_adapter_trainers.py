@@ -17,7 +17,7 @@ from persona_engine.errors import ConformanceError, InvalidInputError
 from persona_engine.interfaces import lacking, no_progress
 from persona_engine.testing import CHECKS, adapter_trainer_checks, check_adapter_trainer
 from persona_engine.types import TrainedAdapter
-from persona_lora import Dpo, Kto, Raft, persona_adapter_trainers
+from persona_lora import Directional, Dpo, Kto, Raft, persona_adapter_trainers
 
 STEPS = 12
 
@@ -282,13 +282,14 @@ def test_every_check_catches_something() -> None:
 
 def quick(kind, **settings):
     def make():
-        return kind(learning_rate=1e-2, epochs=3, batch=4, save_every=2, **settings)
+        given = {"learning_rate": 1e-2, "epochs": 3, "batch": 4, "save_every": 2, **settings}
+        return kind(**given)
 
     make.name = kind.name
     return make
 
 
-SAMPLING = {"tokens": 16}
+SAMPLING = {"tokens": 16, "margin": 0.05}
 ALIKE = ("the_layout_is_pefts", "the_preference_is_learned", "what_is_broken_off_goes_on")
 
 
@@ -297,13 +298,13 @@ ALIKE = ("the_layout_is_pefts", "the_preference_is_learned", "what_is_broken_off
     [
         *adapter_trainer_checks(quick(Dpo)),
         *adapter_trainer_checks(quick(Kto)),
-        *adapter_trainer_checks(quick(Raft, **SAMPLING)),
+        *adapter_trainer_checks(quick(Raft, samples=16, tokens=24, steps=10)),
         *(
             check
             for kind in persona_adapter_trainers().values()
             if kind not in (Dpo, Kto, Raft)
             for check in adapter_trainer_checks(
-                quick(kind, **({**SAMPLING, "margin": 0.05} if kind.name == "directional" else {})),
+                quick(kind, **(SAMPLING if kind is Directional else {})),
                 checks=ALIKE,
             )
         ),
