@@ -26,12 +26,19 @@ def export_adapter(source: Path, target: Path, *, base_model: str) -> Path:
         base_model: Name or path of the base model, as the server knows it.
 
     Raises:
-        InvalidInputError: ``base_model`` is blank.
+        InvalidInputError: ``base_model`` is blank, or the adapter is a steering vector, which only
+            this engine's own generator serves.
         ArtefactError: The target is something else than an earlier export, or cannot be written.
     """
     if not base_model.strip():
         raise InvalidInputError(f"base_model is {base_model!r}, expected a model's name or path")
     config = json.loads((source / CONFIG).read_bytes())
+    if config["peft_type"] != "LORA":
+        raise InvalidInputError(
+            f"{source.name} is an adapter of the kind {config['peft_type']}, which servers of LoRA "
+            "adapters do not know",
+            remedy="train a LoRA adapter, such as `persona adapters train --loss dpo`",
+        )
     config["base_model_name_or_path"] = base_model
     half = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     try:

@@ -7,17 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 
 from persona_engine.errors import ArtefactError, InvalidInputError
 from persona_engine.jsonlines import decoded, readable
-from persona_engine.types import Json
+from persona_engine.types import AdapterKind, Json
 from persona_engine.weights.manifest import file_sha256
 
 CONFIG, WEIGHTS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "manifest.json"
 FORMAT = 1
+KINDS: tuple[AdapterKind, ...] = get_args(AdapterKind)
 _HELD = frozenset((CONFIG, WEIGHTS, MANIFEST))
 _REMEDY = "delete this version, and train the adapter again or publish another one"
 
@@ -126,7 +127,7 @@ def verify_folder(folder: Path, *, sha256: str) -> AdapterManifest:
 
 
 def check_layout(folder: Path) -> None:
-    """Raise unless a folder holds a LoRA adapter in PEFT's layout, as safetensors.
+    """Raise unless a folder holds an adapter in PEFT's layout, as safetensors.
 
     Raises:
         ArtefactError: A file is missing or damaged, or the adapter is of another format.
@@ -145,8 +146,11 @@ def check_layout(folder: Path) -> None:
             names = list(tensors.keys())
     except (InvalidInputError, SafetensorError, OSError) as error:
         raise ArtefactError(f"{folder} holds no adapter that can be read: {error}") from error
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA" or not names:
-        raise ArtefactError(f"{folder} describes no LoRA adapter, expected peft_type 'LORA'")
+    kind = config.get("peft_type") if isinstance(config, dict) else None
+    if kind not in KINDS or not names:
+        raise ArtefactError(
+            f"{folder} describes an adapter of the kind {kind!r}, expected {' or '.join(KINDS)}"
+        )
 
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

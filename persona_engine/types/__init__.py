@@ -1,6 +1,7 @@
 """Frozen values that cross boundaries between the engine, its plugins and its users."""
 
 from persona_engine.types.adapters import (
+    AdapterKind,
     Beliefs,
     Clustering,
     RatedReply,
@@ -76,6 +77,7 @@ from persona_engine.types.preference import (
 from persona_engine.types.search import Block, Budget, Compute, Considered, Record, Search
 
 __all__ = [
+    "AdapterKind",
     "Answer",
     "Arrays",
     "AttributePairs",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.types.chat import Conversation
 from persona_engine.types.evidence import FloatArray
 from persona_engine.types.preference import Arrays, Json
+
+AdapterKind = Literal["LORA", "STEERING"]
+"""What an adapter's configuration calls it, as its ``peft_type``: matrices, or one vector."""
 
 RewardOfTexts = Callable[[Conversation, Sequence[str]], FloatArray]
 

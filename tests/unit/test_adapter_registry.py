@@ -210,7 +210,7 @@ def test_versions_that_are_no_ids_name_no_folder(registry, version, bad) -> None
     [
         (lambda f: (f / WEIGHTS).rename(f / "adapter_model.bin"), "only adapter_model.bin"),
         (lambda f: (f / WEIGHTS).write_bytes(b"\x80\x04 a pickle"), "that can be read"),
-        (lambda f: (f / CONFIG).write_text('{"peft_type": "IA3"}'), "no LoRA adapter"),
+        (lambda f: (f / CONFIG).write_text('{"peft_type": "IA3"}'), "kind 'IA3', expected LORA"),
         (lambda f: (f / CONFIG).unlink(), CONFIG),
     ],
 )
@@ -312,3 +312,13 @@ def test_exports_are_what_servers_load(registry, version, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtefactError, match=r"is no folder|cannot be written"):
         registry.export(version, tmp_path / "file", base_model="x")
+
+
+def test_a_steering_vector_is_kept_but_not_exported(registry, tmp_path) -> None:
+    steered = trained(tmp_path / "steered")
+    (steered.folder / CONFIG).write_text(json.dumps({"peft_type": "STEERING"}))
+    version = registry.add(steered, ORIGIN).version
+    assert (folder_of(registry, version) / WEIGHTS).is_file()
+    with pytest.raises(InvalidInputError, match="STEERING, which servers of LoRA"):
+        registry.export(version, tmp_path / "out", base_model="x")
+    assert not (tmp_path / "out").exists()
