@@ -56,7 +56,7 @@ class Steering:
 
     Args:
         depths: Layers to try, as fractions of the model's depth.
-        strengths: α to try, as multiples of v.
+        strengths: α to try, as multiples of v; below 0 away from it.
         beta: β of the gain.
         held_out: Share of the prompts whose pairs choose layer and strength.
         most_held_out: At most so many pairs choose.
@@ -80,10 +80,10 @@ class Steering:
         for setting in ("depths", "strengths"):
             values = tuple(getattr(self, setting))
             object.__setattr__(self, setting, values)
-            if not values or not all(_is_number(each) and each > 0.0 for each in values):
-                raise ConfigError(f"{setting} is {values!r}, expected numbers above 0")
-        if max(self.depths) > 1.0:
-            raise ConfigError(f"depths is {self.depths!r}, expected fractions of at most 1")
+            if not values or not all(_is_number(each) and each != 0.0 for each in values):
+                raise ConfigError(f"{setting} is {values!r}, expected numbers other than 0")
+        if not all(0.0 < each <= 1.0 for each in self.depths):
+            raise ConfigError(f"depths is {self.depths!r}, expected fractions above 0, at most 1")
         for setting, least, most in (("beta", 1e-6, 10.0), ("held_out", 1e-6, 0.9)):
             value = getattr(self, setting)
             holds = _is_number(value) and least <= value <= most

@@ -18,6 +18,7 @@ from persona_engine.interfaces import lacking, no_progress
 from persona_engine.testing import CHECKS, adapter_trainer_checks, check_adapter_trainer
 from persona_engine.types import TrainedAdapter
 from persona_lora import Directional, Dpo, Kto, Raft, persona_adapter_trainers
+from persona_steering import Steering
 
 STEPS = 12
 
@@ -289,6 +290,11 @@ def quick(kind, **settings):
     return make
 
 
+def boldly_steering() -> Steering:
+    """In a network that never learned anything, what is liked may lie either way."""
+    return Steering(strengths=(-16.0, -4.0, 4.0, 16.0), most_drift=10.0)
+
+
 SAMPLING = {"tokens": 16, "margin": 0.05}
 ALIKE = ("the_layout_is_pefts", "the_preference_is_learned", "what_is_broken_off_goes_on")
 
@@ -310,5 +316,19 @@ ALIKE = ("the_layout_is_pefts", "the_preference_is_learned", "what_is_broken_off
         ),
     ],
 )
-def test_first_party_trainers_conform(check: Callable[[], None]) -> None:
+def test_first_party_trainers_of_lora_conform(check: Callable[[], None]) -> None:
+    check()
+
+
+# Its seed draws only which prompts choose the strength, and that may make no difference.
+SEEDED = "training_is_deterministic"
+
+
+@pytest.mark.parametrize(
+    "check",
+    adapter_trainer_checks(
+        boldly_steering, checks=[name for name in CHECKS["adapter_trainer"] if name != SEEDED]
+    ),
+)
+def test_steering_conforms(check: Callable[[], None]) -> None:
     check()

@@ -41,7 +41,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "instruction_miner": {"signals"},
     "adapter_trainer": {
         *("dpo", "ipo", "robust_dpo", "sppo", "kto", "listwise", "tdpo", "nextquill"),
-        *("raft", "directional"),
+        *("raft", "directional", "steering"),
     },
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}

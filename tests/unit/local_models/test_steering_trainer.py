@@ -90,7 +90,8 @@ def test_without_comparisons_it_says_so(tiny_llama, tmp_path):
     [
         {"depths": ()},
         {"depths": (1.5,)},
-        {"strengths": (-1.0,)},
+        {"strengths": (0.0,)},
+        {"depths": (-0.5,)},
         {"strengths": (True,)},
         {"beta": 0.0},
         {"held_out": 1.0},
