@@ -70,10 +70,20 @@ def load(weights: Path, method: LoraTrainer) -> Reader:
         ) from error
     network.config.use_cache = False
     network.requires_grad_(False)
+    network.get_output_embeddings().register_forward_pre_hook(_whole)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     network = get_peft_model(network, _configuration(network, method))
     return Reader(network.to("cuda" if cuda else "cpu"), tokenizer, method.max_length)
+
+
+def _whole(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:  # noqa: ANN401
+    """Give the output head its inputs as one matrix.
+
+    The last positions are a slice, and frozen weights times a slice PyTorch computes as a batch of
+    products, for which it copies the weights, the model's largest, once a row.
+    """
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 def _configuration(network: Any, method: LoraTrainer) -> Any:  # noqa: ANN401
