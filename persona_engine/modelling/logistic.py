@@ -27,8 +27,10 @@ def minimise(
         start: Where to begin, any shape.
         iterations: Most steps to take.
         tolerance: Stop when a step gains less than this share of ``1 + |value|``.
+
+    A step to where the value is not a number is shortened like one that gains nothing.
     """
-    point, (value, gradient) = start, objective(start)
+    point, (value, gradient) = start, _quietly(objective, start)
     steps: list[Doubles] = []
     bends: list[Doubles] = []
     for _ in range(iterations):
@@ -39,7 +41,7 @@ def minimise(
         length = 1.0
         while length > 1e-6:
             new = point + length * direction
-            new_value, new_gradient = objective(new)
+            new_value, new_gradient = _quietly(objective, new)
             if new_value <= value + 1e-4 * length * slope:
                 break
             length *= 0.5
@@ -53,6 +55,16 @@ def minimise(
         if gain <= tolerance * (1.0 + abs(value)):
             break
     return point
+
+
+def _quietly(objective: Objective, point: Doubles) -> tuple[float, Doubles]:
+    """Return the objective at a point; the line search, not a warning, deals with what is invalid.
+
+    OpenBLAS's products with rows of fewer floats than its vectors hold raise the flag for what
+    happens to lie beyond the row, now and then, though their results are right.
+    """
+    with np.errstate(invalid="ignore"):
+        return objective(point)
 
 
 def _inverse_curvature(
