@@ -7,13 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from persona_engine.adapter_training import Training, train_for
 from persona_engine.adapters.cluster_report import ClusterReport
 from persona_engine.adapters.plan import AdapterPlan
 from persona_engine.adapters.registry import AdapterRegistry
 from persona_engine.adapters.training_report import AdapterReport
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.runtime import Runtime
-from persona_engine.training_rooms import Training, train_for
 from persona_engine.user import check_seed
 
 
