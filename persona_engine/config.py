@@ -65,9 +65,15 @@ class EngineConfig(BaseSettings):
             ``{"rating": 0.5, "edit": 2}``; 1 for the others.
         half_life_days: Comparisons this much older than the same user's newest count half; None
             for no drift.
+        half_life_answers: Comparisons with this many later ones of the same user count half; None
+            for no such drift.
         label_noise: Share of comparisons that are the wrong way round, 0 to ⅓; corrected for as
-            rDPO does. These three hold for what is learned from now on: fit anew, or import again,
+            rDPO does. These four hold for what is learned from now on: fit anew, or import again,
             to have them hold for all of the past.
+        change_hazard: Probability that a person's taste turns from one answer to the next. Where it
+            has turned, what was said before is given up; 0 never looks for that.
+        refit_every: Answers of a person after which the posterior is built again from all of them;
+            between, each answer moves it at once.
         attributes: File of the host's own attributes: JSON lines of labelled pairs with
             ``attribute``, ``high``, ``low`` and, if need be, ``prompt``; None for the bank's alone.
         population_refresh_seconds: How long a published population may be remembered before the
@@ -116,7 +122,10 @@ class EngineConfig(BaseSettings):
     plugin_settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     source_weights: dict[str, Annotated[float, Field(ge=0.0, le=1e3)]] = Field(default_factory=dict)
     half_life_days: float | None = Field(default=None, gt=0.0)
+    half_life_answers: float | None = Field(default=None, gt=0.0)
     label_noise: float = Field(default=0.0, ge=0.0, le=1 / 3)
+    change_hazard: float = Field(default=0.01, ge=0.0, le=0.5)
+    refit_every: int = Field(default=16, ge=1)
     attributes: Path | None = None
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
     adapters_folder: Path | None = None
@@ -141,6 +150,9 @@ class EngineConfig(BaseSettings):
         "max_tokens",
         "instruction_budget",
         "half_life_days",
+        "half_life_answers",
+        "change_hazard",
+        "refit_every",
         "label_noise",
         "population_refresh_seconds",
         "adapter_confidence",

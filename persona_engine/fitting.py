@@ -169,7 +169,10 @@ def load_preferences(
             "--default`, which needs none",
         )
     last = {row: event.created_at for row, event in zip(rows, events, strict=True)}
-    evidence = _encode(learner, tenant, events, [last[row] for row in rows], progress)
+    newest = [last[row] for row in rows]
+    evidence = _encode(
+        learner, tenant, events, newest=newest, later=_later(rows), progress=progress
+    )
     return tuple(users), PreferenceData(
         evidence.chosen,
         evidence.rejected,
@@ -186,16 +189,30 @@ def _encode(
     learner: Learner,
     tenant: str,
     events: Sequence[Comparison],
+    *,
     newest: Sequence[datetime],
+    later: IntArray,
     progress: Progress,
 ) -> Evidence:
     parts = []
     for start in range(0, len(events), _ENCODED_AT_ONCE):
         progress("reading comparisons", start, len(events))
         here = slice(start, start + _ENCODED_AT_ONCE)
-        parts.append(learner.evidence(tenant, events[here], newest=newest[here]))
+        parts.append(learner.evidence(tenant, events[here], newest=newest[here], later=later[here]))
     progress("reading comparisons", len(events), len(events))
     return Evidence.joined(parts)
+
+
+def _later(rows: Sequence[int]) -> IntArray:
+    """Return how many later comparisons the user of each made; rows are sorted by user.
+
+    Examples:
+        >>> _later([0, 0, 0, 1, 1]).tolist()
+        [2, 1, 0, 1, 0]
+    """
+    ends = np.searchsorted(rows, rows, side="right")
+    later: IntArray = ends - np.arange(len(rows)) - 1
+    return later
 
 
 def _few_shot_accuracy(

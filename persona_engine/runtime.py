@@ -28,7 +28,7 @@ from persona_engine.interfaces import (
     RemembersPrompts,
     RewardModel,
 )
-from persona_engine.learning import Learner
+from persona_engine.learning import Learner, OnlinePolicy
 from persona_engine.onboarding import DefaultPopulation, load_shipped
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import discover
@@ -274,11 +274,8 @@ class Runtime(Indexes):
             refresh_seconds=config.population_refresh_seconds,
             context=self._context(),
             steering=self.attributes.pairs_of,
-            policy=EvidencePolicy(
-                source_weights=config.source_weights,
-                half_life_days=config.half_life_days,
-                label_noise=config.label_noise,
-            ),
+            policy=EvidencePolicy.configured(config),
+            online=OnlinePolicy.configured(config),
         )
 
     def _bank_features(self) -> Mapping[str, FloatArray]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
 import numpy as np
 
+from persona_engine.config import EngineConfig
 from persona_engine.modelling import with_label_noise
 from persona_engine.store import NewComparison
-from persona_engine.types import Comparison, Evidence, FloatArray
+from persona_engine.types import Comparison, Evidence, FloatArray, IntArray
 
 _DAY = 86_400.0
 
@@ -25,42 +27,65 @@ class EvidencePolicy:
         half_life_days: Comparisons this much older than the same user's newest count half; None
             for no drift. Age is counted from the newest one, so that a user who stays away does
             not become a stranger.
+        half_life_answers: Comparisons with this many later ones of the same user count half; None
+            for no such drift. With both, an answer fades by each.
         label_noise: Share of labels that are wrong, 0 to ⅓.
     """
 
     source_weights: Mapping[str, float] = field(default_factory=dict)
     half_life_days: float | None = None
+    half_life_answers: float | None = None
     label_noise: float = 0.0
+
+    @classmethod
+    def configured(cls, config: EngineConfig) -> Self:
+        """Return what an engine's settings say."""
+        return cls(
+            source_weights=config.source_weights,
+            half_life_days=config.half_life_days,
+            half_life_answers=config.half_life_answers,
+            label_noise=config.label_noise,
+        )
 
     @property
     def drifts(self) -> bool:
         """Whether a new comparison changes what earlier ones count."""
-        return self.half_life_days is not None
+        return self.half_life_days is not None or self.half_life_answers is not None
 
     def weights(
         self,
         events: Sequence[Comparison | NewComparison],
         *,
         newest: Sequence[datetime] | None = None,
+        later: IntArray | None = None,
     ) -> FloatArray:
         """Return the weight of each comparison, ``(n,)``.
 
         Args:
-            events: Comparisons.
+            events: Comparisons, of each user oldest first.
             newest: For each of them, when its user's newest was made; omitted, they are one user's.
+            later: For each of them, how many later ones its user made; omitted, they are all that
+                one user made. What is not yet recorded is the newest there is.
         """
         weight = np.array(
             [each.weight * self.source_weights.get(each.source, 1.0) for each in events], np.float32
         )
         made = [each.created_at for each in events if isinstance(each, Comparison)]
-        if self.half_life_days is None or not made:
-            return weight  # what is not yet recorded is the newest there is
-        latest = [max(made)] * len(made) if newest is None else newest
-        days = [
-            (last - then).total_seconds() / _DAY for last, then in zip(latest, made, strict=True)
-        ]
-        decayed: FloatArray = weight * np.exp2(-np.maximum(days, 0.0) / self.half_life_days)
-        return decayed.astype(np.float32)
+        if not made:
+            return weight
+        halvings = np.zeros(len(events))
+        if self.half_life_days is not None:
+            latest = [max(made)] * len(made) if newest is None else newest
+            days = [
+                (last - then).total_seconds() / _DAY
+                for last, then in zip(latest, made, strict=True)
+            ]
+            halvings += np.maximum(days, 0.0) / self.half_life_days
+        if self.half_life_answers is not None:
+            age = np.arange(len(events))[::-1] if later is None else later
+            halvings += age / self.half_life_answers
+        faded: FloatArray = (weight * np.exp2(-halvings)).astype(np.float32)
+        return faded
 
     def corrected(self, evidence: Evidence) -> Evidence:
         """Return evidence whose targets undo the share of wrong labels."""

@@ -25,7 +25,13 @@ from persona_engine.interfaces.instructions import (
     ReadPairs,
 )
 from persona_engine.interfaces.progress import Progress, no_progress
-from persona_engine.interfaces.reward_models import AsksLanguageModel, RewardModel, given
+from persona_engine.interfaces.reward_models import (
+    AsksLanguageModel,
+    ComparesHistories,
+    RewardModel,
+    given,
+)
+from persona_engine.interfaces.unlearning import Unlearns
 from persona_engine.interfaces.vectors import Encoder, ReadsPairs, VectorIndex
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "AsksLanguageModel",
     "Branches",
     "Clusterer",
+    "ComparesHistories",
     "Decoder",
     "Embed",
     "Encoder",

@@ -122,3 +122,23 @@ class AsksLanguageModel(Protocol):
 
     def asking(self, log_likelihood: LogLikelihood) -> RewardModel:
         """Return the same model, with a language model that ``fit`` may ask."""
+
+
+@runtime_checkable
+class ComparesHistories(Protocol):
+    """A reward model that can tell how likely stretches of one person's answers are.
+
+    With it the engine finds where a person's taste has changed. A model without it goes on working:
+    older answers then only fade, as far as a half-life is set.
+    """
+
+    def log_likelihood_of_spans(
+        self, population: Population, evidence: Evidence, spans: IntArray
+    ) -> FloatArray:
+        """Return ``log ∫ P(comparisons begin to end | taste) P(taste)`` of each span, ``(S,)``.
+
+        Args:
+            population: What all users share.
+            evidence: One user's comparisons, oldest first.
+            spans: ``(S, 2)`` first row, and row after the last, of each; empty ones give 0.
+        """

@@ -9,7 +9,16 @@ import numpy as np
 from persona_engine.interfaces import RewardModel
 from persona_engine.modelling.checks import require_fit, require_width
 from persona_engine.modelling.inference import infer_batches, infer_one, update_one
-from persona_engine.types import Context, Evidence, FloatArray, Population, Posterior, Score
+from persona_engine.modelling.spans import log_likelihood_of_spans
+from persona_engine.types import (
+    Context,
+    Evidence,
+    FloatArray,
+    IntArray,
+    Population,
+    Posterior,
+    Score,
+)
 
 
 class LinearLatentModel(RewardModel):
@@ -54,6 +63,19 @@ class LinearLatentModel(RewardModel):
         return update_one(population, posterior, evidence)
 
     def score(
+    def log_likelihood_of_spans(
+        self, population: Population, evidence: Evidence, spans: IntArray
+    ) -> FloatArray:
+        """Return how likely each stretch of one user's comparisons is, ``(S,)``, by Laplace.
+
+        Args:
+            population: What it stands on.
+            evidence: One user's comparisons, oldest first.
+            spans: ``(S, 2)`` first row, and row after the last, of each.
+        """
+        self._check(population, evidence.chosen)
+        return log_likelihood_of_spans(population, evidence, spans)
+
         self,
         population: Population,
         posteriors: Sequence[Posterior],

@@ -157,6 +157,28 @@ class Hierarchical(LinearLatentModel):
         for posterior in posteriors:
             posterior.require(population)
         responses = mapped(population, responses)
+    def log_likelihood_of_spans(
+        self, population: Population, evidence: Evidence, spans: IntArray
+    ) -> FloatArray:
+        """Return how likely each stretch of one user's comparisons is, by their tastes alone."""
+        evidence = mapped_evidence(population, evidence)
+        return super().log_likelihood_of_spans(population, evidence, spans)
+
+    def unlearn(self, population: Population, evidence: Evidence) -> Population | None:
+        """Return the population without a user's comparisons, by one Newton step on the bound.
+
+        The curvature that this takes is kept with the population, at most 4 MB of it; populations
+        that were fitted before it was give None. Penalty, rank, scales and the smooth form's
+        landmarks stay as they are.
+
+        Raises:
+            InvalidInputError: The features have another width than the population's.
+            FingerprintMismatchError: Another reward model fitted the population.
+        """
+        evidence = mapped_evidence(population, evidence)
+        self._check(population, evidence.chosen)
+        return unlearned(population, evidence)
+
         self._check(population, responses)
         score = tastes(population, posteriors, responses - population.arrays["centre"])
         if "recall" not in population.arrays:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +13,8 @@ from persona_engine.belief import Belief, bind
 from persona_engine.errors import ArtefactError, ConflictError, MissingExtraError, WeightsError
 from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.interfaces import RewardModel
+from persona_engine.learning.online import OnlinePolicy
+from persona_engine.learning.published import Populations
 from persona_engine.store import Fold, NewComparison, Store, UserStore, check_comparison
 from persona_engine.types import (
     Comparison,
@@ -22,6 +22,7 @@ from persona_engine.types import (
     Conversation,
     Evidence,
     FloatArray,
+    IntArray,
     PairText,
     Population,
     Posterior,
@@ -51,6 +52,7 @@ class Learner:
         refresh_seconds: How long a published population may be remembered.
         context: What models of texts need beside the texts.
         policy: How much each comparison counts.
+        online: When posteriors are built again from all events.
         steering: Returns what a user set by hand as comparisons; they are added whenever the
             posterior is asked for, and never stored with it.
     """
@@ -65,18 +67,23 @@ class Learner:
         refresh_seconds: float = 1.0,
         context: Context | None = None,
         policy: EvidencePolicy | None = None,
+        online: OnlinePolicy | None = None,
         steering: Steering = lambda _: (),
     ) -> None:
         self.store = store
         self.model = model
         self.features = features
-        self._shipped = shipped
-        self._refresh_seconds = refresh_seconds
+        self._populations = Populations(
+            store,
+            model.name,
+            fingerprint=lambda: features.encoder.fingerprint,
+            shipped=shipped,
+            refresh_seconds=refresh_seconds,
+        )
         self._context = context or Context()
         self._policy = policy or EvidencePolicy()
+        self._online = online or OnlinePolicy()
         self._steering = steering
-        self._populations: dict[str, tuple[float, Population]] = {}
-        self._guard = threading.Lock()
 
     def population(self, tenant: str) -> Population | None:
         """Return the population in use, or None when none was ever published or shipped.
@@ -84,23 +91,11 @@ class Learner:
         Raises:
             ArtefactError: Its bytes are damaged.
         """
-        with self._guard:
-            held = self._populations.get(tenant)
-        if held is not None and time.monotonic() - held[0] < self._refresh_seconds:
-            return held[1]
-        population = self._current(tenant, None if held is None else held[1])
-        if population is not None:
-            with self._guard:
-                self._populations[tenant] = (time.monotonic(), population)
-        return population
+        return self._populations.current(tenant)
 
     def publish(self, tenant: str, population: Population, *, users: Sequence[str]) -> None:
         """Store a population with the users that it learned from, and put it to use."""
-        rows = self.store.tenant(tenant)
-        rows.save_population(population, users=users)
-        rows.publish(population.version)
-        with self._guard:
-            self._populations.pop(tenant, None)
+        self._populations.publish(tenant, population, users=users)
 
     def belief(self, scope: Scope, *, prompt: Conversation | str | None = None) -> Belief | None:
         """Return what is believed about a user now, or None without a population.
@@ -139,7 +134,12 @@ class Learner:
         for each in new:
             check_new(each)
         user = self.store.user(scope)
-        return user.record(new, idempotency_key=key, fold=self._fold(scope, user, new))
+        looks_again: list[Population] = []
+        fold = self._fold(scope, user, new, looks_again)
+        recorded = user.record(new, idempotency_key=key, fold=fold)
+        for population in looks_again[:1]:
+            self.posterior(scope, population)
+        return recorded
 
     def keep(self, scope: Scope, new: Sequence[NewComparison]) -> tuple[Comparison, ...]:
         """Append events of a bulk import; the next reader builds the posterior from them."""
@@ -151,6 +151,7 @@ class Learner:
         events: Sequence[Comparison | NewComparison],
         *,
         newest: Sequence[datetime] | None = None,
+        later: IntArray | None = None,
     ) -> Evidence:
         """Return comparisons as evidence, encoding what nobody encoded before.
 
@@ -158,6 +159,7 @@ class Learner:
             tenant: Whose.
             events: Comparisons of one user, or of several when ``newest`` is given.
             newest: For each of them, when its user's newest was made.
+            later: For each of them, how many later ones its user made.
         """
         texts = [
             Text(response, event.prompt)
@@ -168,7 +170,7 @@ class Learner:
         evidence = Evidence(
             features[0::2],
             features[1::2],
-            self._policy.weights(events, newest=newest),
+            self._policy.weights(events, newest=newest, later=later),
             prompt=self._prompts(tenant, events) if "prompt" in self.model.reads else None,
             texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
             target=targets(events),
@@ -183,21 +185,21 @@ class Learner:
             features[asked] = self.features.get(tenant, [Text(events[row].prompt) for row in asked])
         return features
 
-    def _current(self, tenant: str, held: Population | None) -> Population | None:
-        rows = self.store.tenant(tenant)
-        fingerprint = self.features.encoder.fingerprint
-        version = rows.published_version(self.model.name, fingerprint)
-        if version is None:
-            population = self._shipped()
-            if population is not None:
-                rows.save_population(population, users=())
-                rows.publish(population.version)
-            return population
-        if held is not None and held.version == version:
-            return held
-        return rows.population(version)
+    def _fold(
+        self,
+        scope: Scope,
+        user: UserStore,
+        new: Sequence[NewComparison],
+        looks_again: list[Population],
+    ) -> Fold | None:
+        """Return how the posterior changes, or None where it cannot be learned now.
 
-    def _fold(self, scope: Scope, user: UserStore, new: Sequence[NewComparison]) -> Fold | None:
+        Args:
+            scope: The user.
+            user: Their rows.
+            new: The events.
+            looks_again: Gets the population when the fold finds that all events must be looked at.
+        """
         try:
             population = self.population(scope.tenant)
             if population is None:
@@ -209,14 +211,14 @@ class Learner:
 
         def apply(before: Posterior | None) -> Posterior | None:
             events = user.comparison_count()
-            known = before is not None and before.count + len(new) == events
-            if before is not None and known and not self._policy.drifts:
-                return self.model.update(population, before, evidence)
             if events == len(new):
                 return self.model.infer(population, evidence)
-            # Encoding earlier events here would hold the write lock; the next reader does it.
-            # So it does where these make the earlier ones count less.
-            return None
+            if before is None or before.count + len(new) != events:
+                return None  # encoding earlier events here would hold the write lock
+            if self._policy.drifts or self._online.refits(self.model, population, before, evidence):
+                looks_again.append(population)
+                return None
+            return self.model.update(population, before, evidence)
 
         return Fold(self.model.name, population.version, apply)
 
@@ -233,8 +235,7 @@ class Learner:
                 return found[0]
             if not events:
                 return self.model.infer(population, Evidence.empty(self.features.width))
-            evidence = self.evidence(scope.tenant, user.comparisons())
-            posterior = self.model.infer(population, evidence)
+            posterior = self.refit(population, self.evidence(scope.tenant, user.comparisons()))
             try:
                 user.save_posterior(posterior, expected_version=found[1] if found else None)
             except ConflictError:
@@ -244,6 +245,13 @@ class Learner:
             f"the posterior of user {scope.user!r} changed {_ATTEMPTS} times while it was built",
             remedy="try again; if it persists, look for a client that repeats feedback in a loop",
         )
+
+    def refit(self, population: Population, evidence: Evidence) -> Posterior:
+        """Return the posterior after one user's comparisons, oldest first, built from all of them.
+
+        What was said before a change of taste counts as far as it is likely to hold still.
+        """
+        return self._online.infer(self.model, population, evidence)
 
     def _steered(
         self,
