@@ -59,6 +59,7 @@ __all__ = [
     "RewardModel",
     "TakesAdapters",
     "TextReward",
+    "Unlearns",
     "VectorIndex",
     "WeighsAdapters",
     "given",

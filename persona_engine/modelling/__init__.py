@@ -17,6 +17,7 @@ from persona_engine.modelling.heads import head_log_likelihood, head_metric, mix
 from persona_engine.modelling.labels import with_label_noise
 from persona_engine.modelling.large_k_means import k_means_of_many
 from persona_engine.modelling.linear_latent import LinearLatentModel
+from persona_engine.modelling.leave_out import WithoutRows, leave_out, without_user
 from persona_engine.modelling.logistic import (
     RIDGES,
     choose_ridge,
@@ -57,6 +58,7 @@ __all__ = [
     "Trained",
     "choose_ridge",
     "crowd_of",
+    "WithoutRows",
     "expectation_maximisation",
     "fit_attribute_heads",
     "fit_groups",
@@ -71,6 +73,7 @@ __all__ = [
     "log_sum",
     "minimise",
     "mix_heads",
+    "leave_out",
     "pair_loss",
     "principal_differences",
     "require_at_least",
@@ -84,3 +87,4 @@ __all__ = [
     "train",
     "with_label_noise",
 ]
+    "without_user",

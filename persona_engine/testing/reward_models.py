@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from persona_engine.testing import inference_checks, scoring_checks, state_checks
+from persona_engine.testing import (
+    crowd_checks,
+    inference_checks,
+    scoring_checks,
+    state_checks,
+    unlearning_checks,
+)
 from persona_engine.testing.kit import BoundCheck, Check, bind, name_of
 from persona_engine.testing.source_checks import require_light_import, require_teaching_docstring
 from persona_engine.testing.subjects import RewardModelFactory, RewardModelSubject
@@ -50,6 +56,7 @@ REWARD_MODEL_CHECKS: Mapping[str, Check[RewardModelSubject]] = MappingProxyType(
             state_checks.fit_is_deterministic,
             state_checks.small_data_is_survived,
             import_is_light,
+            unlearning_checks.unlearning_takes_the_user_out,
             docstring_teaches,
         )
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from persona_engine.modelling import (
     fit_ridge,
     folds_of_users,
     laplace_covariance,
+    leave_out,
     principal_differences,
     require_at_least,
     require_fit,
     require_share,
     require_width,
+    without_user,
 )
 from persona_engine.types import (
     Context,
@@ -157,6 +160,26 @@ class BradleyTerry(RewardModel):
         _check(population, a)
         _check(population, b)
         return _project(population, a - b)
+
+    def unlearn(self, population: Population, evidence: Evidence) -> Population | None:
+        """Return the population without a user's comparisons, by `leave_out`.
+
+        Raises:
+            InvalidInputError: The features have another width than the population's.
+        """
+        _check(population, evidence.chosen)
+        arrays = population.arrays
+        rest = leave_out(
+            arrays["weights"],
+            arrays["factor"],
+            evidence,
+            inflation=float(population.meta["spread_inflation"]),
+        )
+        counts = without_user(population, len(evidence))
+        weights, factor = rest.weights.astype(np.float32), rest.factor.astype(np.float32)
+        return replace(
+            population, arrays={**arrays, "weights": weights, "factor": factor}, meta=counts
+        )
 
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return ``[1]``: all users prefer alike."""

@@ -47,6 +47,14 @@ class Block:
     mean: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     covariance: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
 
+    def begin(self, rank: int) -> None:
+        """Start from the prior, unless there is a last posterior of that rank."""
+        if self.mean.shape == (len(self.users), rank):
+            return
+        self.mean = np.zeros((len(self.users), rank), np.float32)
+        eye = np.eye(rank, dtype=np.float32)
+        self.covariance = np.broadcast_to(eye, (len(self.users), rank, rank))
+
 
 def blocks_of_users(user: Rows, weight: FloatArray, target: FloatArray) -> list[Block]:
     """Group the users by number of comparisons, so that padding at most doubles them."""
@@ -92,11 +100,7 @@ def lower_bound(blocks: Sequence[Block], offset: FloatArray, latent: FloatArray)
     pull = np.zeros(len(offset), np.float32)
     turn = np.zeros_like(latent)
     for block in blocks:
-        if block.mean.shape != (len(block.users), rank):
-            block.mean = np.zeros((len(block.users), rank), np.float32)
-            block.covariance = np.broadcast_to(
-                np.eye(rank, dtype=np.float32), (len(block.users), rank, rank)
-            )
+        block.begin(rank)
         b = latent[block.rows]  # (U, n, K)
         o = offset[block.rows]  # (U, n)
         _improve(block, o, b)
@@ -112,7 +116,19 @@ def lower_bound(blocks: Sequence[Block], offset: FloatArray, latent: FloatArray)
     return Bound(per_user, pull, turn)
 
 
-def _improve(block: Block, offset: FloatArray, b: FloatArray, *, most: int = 12) -> None:
+def working_values(
+    block: Block, offset: FloatArray, b: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return ``E[target - p]`` and ``E[p(1-p)]``, ``(U, n)``, at the maximum of the bound."""
+    block.begin(b.shape[2])
+    _improve(block, offset, b, most=50, close=1e-5)
+    mean, variance, _ = _moments(block, offset, b)
+    return _slopes(block, mean, variance)
+
+
+def _improve(
+    block: Block, offset: FloatArray, b: FloatArray, *, most: int = 12, close: float = _CLOSE
+) -> None:
     """Take fixed-point steps: precision ``I + Σ E[p(1-p)] b bᵀ``, Newton in the mean."""
     eye = np.eye(b.shape[2], dtype=np.float32)
     across = b.transpose(0, 2, 1)  # (U, K, n)
@@ -124,7 +140,7 @@ def _improve(block: Block, offset: FloatArray, b: FloatArray, *, most: int = 12)
         block.covariance = np.linalg.inv(precision)
         step = (block.covariance @ gradient[..., None])[..., 0]
         block.mean = block.mean + step
-        if float(np.abs(step).max(initial=0.0)) < _CLOSE:
+        if float(np.abs(step).max(initial=0.0)) < close:
             break
 
 

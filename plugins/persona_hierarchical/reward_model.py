@@ -25,6 +25,7 @@ from persona_engine.types import (
 from persona_hierarchical.landmarks import mapped, mapped_crowd, mapped_evidence
 from persona_hierarchical.scoring import (
     key_of_one,
+from persona_hierarchical.influence import unlearned
     keys_of,
     recalled,
     remembering,

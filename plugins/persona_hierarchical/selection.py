@@ -196,7 +196,7 @@ def _final(trials: _Trials, tried: _Tried, max_rank: int, shared_ridge: float) -
     scales = _with_width(view, tried.scales)
     everybody = trials.view(tried.bases, final=True).truncated(rank)
     mine = everybody.losses(scales, novel=True)
-    pooled = trials.pooled_losses(_joint_ridge(shared_ridge, tried.ridge), final=True)
+    pooled = trials.pooled_losses(joint_ridge(shared_ridge, tried.ridge), final=True)
     gain = gain_of(pooled, mine)
     if not gain.real:
         return Choice(0, tried.ridge, scales, *gain, pooled)
@@ -247,7 +247,7 @@ def fit_penalised(
 
     A stronger penalty's fit is the nearer start, unless nothing personal has survived it.
     """
-    ridge = _joint_ridge(shared_ridge, basis_ridge)
+    ridge = joint_ridge(shared_ridge, basis_ridge)
     begin = agreement.start(rank=rank, ridge=basis_ridge)
     if start is not None and not start.dead(sample.moment).all():
         begin = start.revived(begin, sample.moment)
@@ -255,6 +255,6 @@ def fit_penalised(
     return fitted.rotated(sample.moment)
 
 
-def _joint_ridge(shared_ridge: float, basis_ridge: float) -> float:
+def joint_ridge(shared_ridge: float, basis_ridge: float) -> float:
     """Return the penalty of the shared weights beside a basis."""
     return min(shared_ridge, basis_ridge / _SHARED_SHARE)

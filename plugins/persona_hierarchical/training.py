@@ -21,7 +21,8 @@ from persona_engine.modelling import (
 from persona_engine.types import FloatArray, Population, PreferenceData
 from persona_hierarchical.few_shot import Scales
 from persona_hierarchical.gains import gain_of
-from persona_hierarchical.hierarchy import Basis, agreement_of, sample_of
+from persona_hierarchical.hierarchy import Basis, Sample, agreement_of, sample_of
+from persona_hierarchical.influence import curvature_arrays, embedding_of
 from persona_hierarchical.lower_bound import Doubles
 from persona_hierarchical.recall import key_axes
 from persona_hierarchical.selection import (
@@ -30,6 +31,7 @@ from persona_hierarchical.selection import (
     Choice,
     choose,
     fit_penalised,
+    joint_ridge,
 )
 from persona_hierarchical.smooth import recurring
 from persona_hierarchical.smooth_population import smooth_arrays
@@ -72,8 +74,7 @@ def fit_population(
     )
     form = _smooth_form(data, differences, parts, choice, shared_ridge, keys=keys)
     if form is None:
-        basis = _fit(differences, shared, shared_ridge, choice, limit)
-        form = _arrays(differences, basis, choice, shared, shared_ridge), _linear_meta(choice)
+        form = _linear_form(differences, choice, shared, shared_ridge, limit=limit)
     arrays, meta = form
     progress(name, total, total)
     return Population(
@@ -140,6 +141,30 @@ def _smooth_form(
     return smooth_arrays(differences, comparisons, choice), meta
 
 
+def _linear_form(
+    differences: Differences, choice: Choice, pooled: Doubles, shared_ridge: float, *, limit: int
+) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+    """Return arrays and figures of tastes, with what forgetting a user takes."""
+    covariance, inflation = laplace_covariance(differences, pooled, shared_ridge)
+    root: Doubles = np.linalg.cholesky(inflation * covariance).astype(np.float64)  # (R, R)
+    if choice.rank == 0:
+        arrays = _arrays(differences, Basis(pooled, np.zeros((len(pooled), 0))), Scales(), root)
+    else:
+        sample = sample_of(differences, np.flatnonzero(differences.weight > 0))
+        basis = _fit(sample, pooled, shared_ridge, choice, limit)
+        scaled = basis.scaled(choice.scales.spread, shared=choice.scales.shared)
+        ridges = np.full(1 + choice.rank, choice.ridge)
+        ridges[0] = joint_ridge(shared_ridge, choice.ridge)
+        arrays = {
+            **_arrays(differences, scaled, choice.scales, root),
+            **curvature_arrays(sample, basis, ridges),
+            "axes": differences.axes,
+            "moment": differences.moment,
+        }
+    singles = {key: np.ascontiguousarray(value, np.float32) for key, value in arrays.items()}
+    return singles, {**_linear_meta(choice), "spread_inflation": inflation}
+
+
 def _linear_meta(choice: Choice) -> dict[str, Any]:
     return {
         "form": "linear",
@@ -151,44 +176,33 @@ def _linear_meta(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _fit(
-    differences: Differences, shared: Doubles, shared_ridge: float, choice: Choice, limit: int
-) -> Basis:
+def _fit(sample: Sample, pooled: Doubles, shared_ridge: float, choice: Choice, limit: int) -> Basis:
     """Fit as the selection did: penalty after penalty; the chosen latent axes are kept."""
-    if choice.rank == 0:
-        return Basis(shared, np.zeros((len(shared), 0)))
-    sample = sample_of(differences, np.flatnonzero(differences.weight > 0))
-    agreement = agreement_of(sample, shared)
+    agreement = agreement_of(sample, pooled)
     basis: Basis | None = None
     for ridge in RIDGES:
         if ridge >= choice.ridge:
             basis = fit_penalised(sample, agreement, shared_ridge, ridge, limit, start=basis)
     assert basis is not None  # the chosen penalty is one of them
-    basis = basis.truncated(choice.rank)
-    return basis.scaled(choice.scales.spread, shared=choice.scales.shared)
+    return basis.truncated(choice.rank)
 
 
 def _arrays(
-    differences: Differences, basis: Basis, choice: Choice, pooled: Doubles, shared_ridge: float
-) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    differences: Differences, basis: Basis, scales: Scales, root: Doubles
+) -> dict[str, Doubles]:
     """Map the fit back to the raw features, ``D`` wide."""
-    covariance, inflation = laplace_covariance(differences, pooled, shared_ridge)
-    scales = choice.scales if choice.rank else Scales()
-    factor = scales.shared * np.linalg.cholesky(inflation * covariance)  # (R, R)
     projection = np.column_stack([basis.shared, basis.basis])  # (R, 1+K)
-    metric = projection.T @ (differences.moment[:, None] * projection)  # (1+K, 1+K)
-    metric += 1e-6 * max(1e-6, float(np.trace(metric))) * np.eye(len(metric))
     arrays = {
         "projection": differences.axes @ projection,
-        "shared_factor": differences.axes @ factor,
-        "centre": differences.centre,
-        "embedding": np.linalg.cholesky(metric).T,
+        "shared_factor": scales.shared * (differences.axes @ root),
+        "centre": differences.centre.astype(np.float64),
+        "embedding": embedding_of(projection, differences.moment),
         "width": np.array([scales.width]),
     }
     if scales.recall:
         arrays["recall"] = np.array([scales.recall])
-        arrays["key"] = key_axes(_inverse_scale(differences))
-    return {key: np.ascontiguousarray(value, np.float32) for key, value in arrays.items()}
+        arrays["key"] = key_axes(_inverse_scale(differences)).astype(np.float64)
+    return arrays
 
 
 def _inverse_scale(differences: Differences) -> Doubles:

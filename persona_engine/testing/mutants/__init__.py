@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from persona_engine.interfaces import RewardModel
-from persona_engine.testing.mutants import beliefs, replies, state
+from persona_engine.testing.mutants import beliefs, replies, state, unlearning
 from persona_engine.testing.mutants.wrapper import Unchanged
 
 __all__ = ["MUTANTS", "Unchanged", "mutate"]
@@ -56,6 +56,8 @@ MUTANTS: Mapping[type[Unchanged], str] = MappingProxyType(
         state.SpoilsTheGlobalGenerator: "fit_is_deterministic",
         state.BreaksOnLittle: "small_data_is_survived",
     }
+        unlearning.UnlearnsNobody: "unlearning_takes_the_user_out",
+        unlearning.UnlearnsEverybody: "unlearning_takes_the_user_out",
 )
 
 
