@@ -11,6 +11,7 @@ import numpy as np
 from persona_engine.interfaces.progress import Progress, no_progress
 from persona_engine.types import (
     Context,
+    CrowdEvidence,
     Evidence,
     FloatArray,
     LogLikelihood,
@@ -73,6 +74,14 @@ class RewardModel(ABC):
         return [self.infer(population, each) for each in evidence]
 
     @abstractmethod
+    def infer_crowd(self, population: Population, crowd: CrowdEvidence) -> Sequence[Posterior]:
+        """Return the posterior of many users who compared shared responses, as `infer` gives each.
+
+        For bulk inference: a method that can project every response once may return a sequence
+        that makes each posterior when it is asked for.
+        """
+        return self.infer_many(population, list(crowd))
+
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, as `infer` on all of them gives it."""
 
@@ -107,6 +116,10 @@ class RewardModel(ABC):
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return the user's preference embedding, ``(k,)``: near users prefer alike."""
 
+
+    def embed_many(self, population: Population, posteriors: Sequence[Posterior]) -> FloatArray:
+        """Return the preference embeddings of one or more users, ``(U, k)``."""
+        return np.stack([self.embed(population, each) for each in posteriors])
 
 def given(context: Context | None) -> dict[str, Context]:
     """Return the keyword arguments that hand a context to `RewardModel.score` and ``logit``.

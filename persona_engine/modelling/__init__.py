@@ -11,6 +11,7 @@ from persona_engine.modelling.checks import (
     require_share,
     require_width,
 )
+from persona_engine.modelling.crowd import CrowdPosteriors, infer_in_span
 from persona_engine.modelling.differences import Differences, Doubles, principal_differences
 from persona_engine.modelling.head_mixture import HeadMixtureModel
 from persona_engine.modelling.heads import head_log_likelihood, head_metric, mix_heads
@@ -48,6 +49,7 @@ __all__ = [
     "RIDGES",
     "AttributeHeads",
     "Crowd",
+    "CrowdPosteriors",
     "Differences",
     "Doubles",
     "FittedGroups",
@@ -67,6 +69,7 @@ __all__ = [
     "head_log_likelihood",
     "head_metric",
     "held_out_loss",
+    "infer_in_span",
     "k_means",
     "k_means_of_many",
     "laplace_covariance",

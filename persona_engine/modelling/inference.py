@@ -37,7 +37,7 @@ def infer_batches(population: Population, evidence: Sequence[Evidence]) -> list[
     """Return the posteriors of many users, solved together by padded number of comparisons."""
     rank = population.arrays["projection"].shape[1] - 1
     counts = np.array([len(each.chosen) for each in evidence], np.int64)
-    sizes = np.where((counts <= KEPT) & (rank > 0), _padded(counts), 0)
+    sizes = np.where((counts <= KEPT) & (rank > 0), padded_counts(counts), 0)
     result: dict[int, Posterior] = {}
     for size in np.unique(sizes).tolist():
         places = np.flatnonzero(sizes == size).tolist()
@@ -51,11 +51,11 @@ def infer_batches(population: Population, evidence: Sequence[Evidence]) -> list[
     return [result[place] for place in range(len(evidence))]
 
 
-def _padded(counts: IntArray) -> IntArray:
+def padded_counts(counts: IntArray) -> IntArray:
     """Return the batch size for each number of comparisons: at most a quarter more.
 
     Examples:
-        >>> _padded(np.array([0, 1, 3, 8, 9, 17])).tolist()
+        >>> padded_counts(np.array([0, 1, 3, 8, 9, 17])).tolist()
         [0, 1, 3, 8, 10, 20]
     """
     step = 1 << np.maximum(np.floor(np.log2(np.maximum(counts, 1))).astype(np.int64) - 2, 0)

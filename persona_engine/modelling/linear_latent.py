@@ -8,6 +8,7 @@ import numpy as np
 
 from persona_engine.interfaces import RewardModel
 from persona_engine.modelling.checks import require_fit, require_width
+from persona_engine.modelling.crowd import CrowdPosteriors
 from persona_engine.modelling.inference import infer_batches, infer_one, update_one
 from persona_engine.modelling.spans import log_likelihood_of_spans
 from persona_engine.types import (
@@ -62,7 +63,6 @@ class LinearLatentModel(RewardModel):
         self._check(population, evidence.chosen)
         return update_one(population, posterior, evidence)
 
-    def score(
     def log_likelihood_of_spans(
         self, population: Population, evidence: Evidence, spans: IntArray
     ) -> FloatArray:
@@ -76,6 +76,7 @@ class LinearLatentModel(RewardModel):
         self._check(population, evidence.chosen)
         return log_likelihood_of_spans(population, evidence, spans)
 
+    def score(
         self,
         population: Population,
         posteriors: Sequence[Posterior],
@@ -121,6 +122,19 @@ class LinearLatentModel(RewardModel):
         taste = np.concatenate([np.ones(1, np.float32), posterior.mean])
         embedding: FloatArray = population.arrays["embedding"] @ taste
         return embedding
+
+    def embed_many(self, population: Population, posteriors: Sequence[Posterior]) -> FloatArray:
+        """Return the embeddings of many users, ``(U, 1 + K)``."""
+        require_fit(population, self.name)
+        if isinstance(posteriors, CrowdPosteriors):
+            mean = posteriors.mean
+        else:
+            for each in posteriors:
+                each.require(population)
+            mean = np.stack([each.mean for each in posteriors])
+        taste = np.concatenate([np.ones((len(mean), 1), np.float32), mean], 1)
+        embeddings: FloatArray = taste @ population.arrays["embedding"].T
+        return embeddings
 
     def _check(self, population: Population, features: FloatArray) -> None:
         require_fit(population, self.name)

@@ -12,15 +12,13 @@ held-out votes by 3 to 10%, and iterating it to convergence gains nothing more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from persona_engine.modelling.batched import Floats, factorise, inverse, solve
 from persona_engine.modelling.differences import Doubles
 from persona_engine.modelling.logistic import pair_loss, residual, sigmoid
-
-Floats = NDArray[Any]  # single or double precision
 
 _TOLERANCE = 2e-5  # convergence is quadratic: the step after one this small is below 1e-8
 _COARSE = 1e-3  # in single precision: the step after one this small is lost in rounding
@@ -123,6 +121,8 @@ def posteriors_of_many(
     z, logits = _modes(batch)
     step, covariance = _variational_step(batch, z, logits)
     return np.ascontiguousarray((z + step).T), covariance
+
+
 def log_evidence_of_many(rows: Floats, offset: Floats, weight: Floats, target: Floats) -> Floats:
     """Return Laplace's log marginal likelihoods ``(U,)`` of many users under ``N(0, I)``.
 
@@ -136,8 +136,6 @@ def log_evidence_of_many(rows: Floats, offset: Floats, weight: Floats, target: F
     volume = np.log(np.einsum("kku->ku", lower)).sum(0)
     result: Floats = -fit - 0.5 * np.square(z).sum(0) - volume
     return result
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +169,12 @@ class _Batch:
 
 def _variational_step(batch: _Batch, z: Floats, logits: Floats) -> tuple[Floats, Floats]:
     """Return the step from the modes ``(K, U)`` and the covariances ``(U, K, K)`` after it."""
-    inverse = _inverse(batch.factor(sigmoid(logits)))
-    whitened = np.einsum("mku,nku->nmu", inverse, batch.rows)
+    root = inverse(batch.factor(sigmoid(logits)))
+    whitened = np.einsum("mku,nku->nmu", root, batch.rows)
     damping = 1.0 / np.sqrt(1.0 + np.pi / 8.0 * np.einsum("nmu,nmu->nu", whitened, whitened))
     damped = damping * logits
-    inverse = _inverse(batch.factor(sigmoid(damped), damping))
-    covariance = np.einsum("mku,mlu->ukl", inverse, inverse)
+    root = inverse(batch.factor(sigmoid(damped), damping))
+    covariance = np.einsum("mku,mlu->ukl", root, root)
     return np.einsum("ukl,lu->ku", covariance, batch.gradient(damped, z)), covariance
 
 
@@ -199,7 +197,7 @@ def _modes(batch: _Batch) -> tuple[Floats, Floats]:
 
 def _newton_step(batch: _Batch, logits: Floats, z: Floats) -> tuple[Floats, Floats]:
     """Return each user's step ``(K, U)``, and how it changes the logits ``(n, U)``."""
-    step = _solve(batch.factor(sigmoid(logits)), batch.gradient(logits, z))
+    step = solve(batch.factor(sigmoid(logits)), batch.gradient(logits, z))
     along = np.einsum("nku,ku->nu", batch.rows, step)
     far = np.flatnonzero(np.abs(along).max(0) > _FAR_LOGIT)
     if len(far):
@@ -235,32 +233,4 @@ def _cholesky(rows: Floats, curvature: Floats) -> Floats:
     for j in range(rank):
         matrix[j:, j] = np.einsum("nu,nku->ku", curvature * rows[:, j], rows[:, j:])
         matrix[j, j] += 1.0
-    for j in range(rank):
-        matrix[j, j] = np.sqrt(matrix[j, j])
-        matrix[j + 1 :, j] /= matrix[j, j]
-        below = matrix[j + 1 :, j]
-        matrix[j + 1 :, j + 1 :] -= below[:, None] * below
-    return matrix
-
-
-def _solve(lower: Floats, right: Floats) -> Floats:
-    """Return ``(L Lᵀ)⁻¹ right`` of each user, ``(K, U)``; overwrites ``right``."""
-    rank = len(right)
-    for j in range(rank):
-        right[j] /= lower[j, j]
-        right[j + 1 :] -= lower[j + 1 :, j] * right[j]
-    for j in range(rank - 1, -1, -1):
-        right[j] /= lower[j, j]
-        right[:j] -= lower[j, :j] * right[j]
-    return right
-
-
-def _inverse(lower: Floats) -> Floats:
-    """Return ``L⁻¹`` of each user, ``(K, K, U)``."""
-    rank = len(lower)
-    result = np.zeros_like(lower)
-    result[np.arange(rank), np.arange(rank)] = 1.0
-    for j in range(rank):
-        result[j, : j + 1] /= lower[j, j]
-        result[j + 1 :, : j + 1] -= lower[j + 1 :, j, None] * result[j, : j + 1]
-    return result
+    return factorise(matrix)

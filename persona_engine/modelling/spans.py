@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from persona_engine.modelling.batched import Floats
 from persona_engine.modelling.logistic import pair_loss
-from persona_engine.modelling.newton import Floats, log_evidence_of_many
+from persona_engine.modelling.newton import log_evidence_of_many
 from persona_engine.types import Evidence, FloatArray, IntArray, Population
 
 _LEAST_STEP = 4  # stretches within so many comparisons of one another are solved together

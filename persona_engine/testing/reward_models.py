@@ -51,6 +51,7 @@ REWARD_MODEL_CHECKS: Mapping[str, Check[RewardModelSubject]] = MappingProxyType(
             state_checks.population_survives_storage,
             state_checks.posterior_survives_storage,
             state_checks.users_do_not_leak,
+            crowd_checks.crowds_agree_with_infer,
             state_checks.threads_do_not_mix_users,
             state_checks.arguments_stay_unchanged,
             state_checks.fit_is_deterministic,

@@ -26,6 +26,7 @@ from persona_engine.types.chat import (
     Step,
     Trace,
 )
+from persona_engine.types.crowd import CrowdEvidence
 from persona_engine.types.evidence import (
     AttributePairs,
     Evidence,
@@ -92,6 +93,7 @@ __all__ = [
     "Considered",
     "Context",
     "Conversation",
+    "CrowdEvidence",
     "DecodingRequest",
     "Evidence",
     "FloatArray",

@@ -10,11 +10,13 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.modelling import (
     LinearLatentModel,
+    infer_in_span,
     require_at_least,
     require_share,
 )
 from persona_engine.types import (
     Context,
+    CrowdEvidence,
     Evidence,
     FloatArray,
     Population,
@@ -134,6 +136,17 @@ class Hierarchical(LinearLatentModel):
         return remembering_all(population, super().infer_many(population, evidence), evidence)
 
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
+    def infer_crowd(self, population: Population, crowd: CrowdEvidence) -> Sequence[Posterior]:
+        """Return the posterior of many users who compared shared responses, as `infer` gives each.
+
+        Newton's method runs in the span of each user's own comparisons, so that it costs the same
+        whatever the rank.
+        """
+        items = mapped(population, crowd.items)
+        self._check(population, items)
+        keys = {"key": items @ population.arrays["key"]} if "recall" in population.arrays else {}
+        return infer_in_span(population, crowd, solve=self.infer_many, items=items, of_items=keys)
+
         """Return the posterior after further comparisons, as `infer` on all of them gives it.
 
         Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of

@@ -43,6 +43,7 @@ MUTANTS: Mapping[type[Unchanged], str] = MappingProxyType(
         replies.SaysNothing: "docstring_teaches",
         state.LeaksBetweenUsers: "users_do_not_leak",
         state.PadsWithTheNextUser: "users_do_not_leak",
+        state.ShiftsTheCrowd: "crowds_agree_with_infer",
         state.ScoresTheAverageUser: "users_do_not_leak",
         state.RemembersTheLastUser: "inference_is_repeatable",
         state.WorksOnTheInstance: "threads_do_not_mix_users",

@@ -12,6 +12,7 @@ from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.testing.mutants.wrapper import Unchanged
 from persona_engine.types import (
     Context,
+    CrowdEvidence,
     Evidence,
     FloatArray,
     Population,
@@ -59,6 +60,14 @@ class ScoresTheAverageUser(Unchanged):
         right = self.inner.score(population, posteriors, responses, **given(context))
         mean = np.broadcast_to(right.mean.mean(0), right.mean.shape)
         return Score(np.ascontiguousarray(mean), right.std)
+
+
+class ShiftsTheCrowd(Unchanged):
+    """Hands each user of a crowd the posterior of the one before."""
+
+    def infer_crowd(self, population: Population, crowd: CrowdEvidence) -> Sequence[Posterior]:
+        people = list(super().infer_crowd(population, crowd))
+        return [*people[-1:], *people[:-1]]
 
 
 class RemembersTheLastUser(Unchanged):
