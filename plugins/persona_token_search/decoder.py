@@ -17,7 +17,7 @@ from persona_engine.decoding import (
 from persona_engine.interfaces import Generator, Reward
 from persona_engine.types import DecodingRequest, Generation
 from persona_token_search.choice import How
-from persona_token_search.walk import SEARCHED, Rules, Walk
+from persona_token_search.walk import Rules, Walk
 
 
 class TokenSearch:
@@ -40,8 +40,9 @@ class TokenSearch:
 
     All k are read in one forward, on the hidden states that decoding computes anyway, and the one
     that is taken is not read again. Where one token is plausible, nothing is looked ahead at. The
-    plain sample grows beside the searched reply in the same forward; it is shown when the reward
-    cannot tell the two apart.
+    plain sample grows beside the searched replies in the same forward; it is shown when the reward
+    cannot tell them apart. Of n candidates n − 1 are searched, each with draws of its own, and the
+    one with the greatest reward is the reply: likelihood has had its say with every token.
 
     Use it where steering should be strongest for about the cost of one reply: it moves every token,
     while `best_of_n` chooses among what the model says anyway. It trusts the reward in mid-sentence
@@ -70,9 +71,9 @@ class TokenSearch:
         k: int = 10,
         plausible: float = 0.1,
         choice: How = "sampled",
-        likelihood: float = 2.0,
+        likelihood: float = 1.0,
         caution: float = 0.0,
-        most_kl: float = 0.5,
+        most_kl: float = 1.0,
         foresee: bool = True,
         min_confidence: float = 0.55,
     ) -> None:
@@ -96,7 +97,7 @@ class TokenSearch:
         *,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        """Return the searched reply and the plain one, best first; see `Decoder`.
+        """Return the searched replies and the plain one, best first; see `Decoder`.
 
         One branch runs, plainly, without a reward, at temperature 0, and where one candidate is
         asked for.
@@ -106,11 +107,10 @@ class TokenSearch:
             GenerationError: The language model failed.
             PluginError: The reward is not finite.
         """
-        two = replace(request, candidates=min(request.candidates, SEARCHED + 1))
-        branches, sampling = begin(two, generator, reward, length_spread=0.0)
+        branches, sampling = begin(request, generator, reward, length_spread=0.0)
         outlet = Outlet(on_text, early=request.mend is None)
         walk = None
-        if reward is not None and branches.size > SEARCHED:
+        if reward is not None and branches.size > 1:
             head = self._head(generator)
             walk = Walk(branches, sampling, reward, rules=self._rules, head=head, request=request)
         while True:
@@ -125,7 +125,7 @@ class TokenSearch:
             min_confidence=self._min_confidence,
             request=request,
             generator=generator,
-            objective=self._rules.objective,
+            objective=Objective(caution=self._rules.objective.caution),
         )
         outlet.settle(generation.candidates[0].text)
         if walk is None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from persona_engine.decoding import Objective, PrefixValue
 from persona_engine.interfaces import Branches, Reward
-from persona_engine.types import DecodingRequest, FloatArray, Sampling, StepResult
+from persona_engine.types import DecodingRequest, FloatArray, IntArray, Sampling, StepResult
 from persona_token_search.choice import How, choose, plausible_tokens, tilt
-from persona_token_search.report import Tally
-
-SEARCHED = 1
-"""The branch that is searched; branch 0 is the plain sample."""
+from persona_token_search.report import Choice, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +34,10 @@ class Rules:
 
 
 class Walk:
-    """A plain reply and a searched one that grow together.
+    """A plain reply and searched ones that grow together.
 
     Args:
-        branches: The two, at their beginning.
+        branches: All of them at their beginning; the first is the plain one.
         sampling: How they are sampled.
         reward: The person's reward.
         rules: How tokens are chosen.
@@ -62,39 +60,61 @@ class Walk:
         self._reward = reward
         self._rules = rules
         self._head = head
-        self._rng = np.random.default_rng([request.seed, rules.k])
-        self._tally = Tally(request)
+        self._rngs = {
+            branch: np.random.default_rng([request.seed, rules.k, branch])
+            for branch in range(1, branches.size)
+        }
+        self._tally = Tally(request, branches.size)
 
     def step(self) -> StepResult:
-        """Append what it draws to the plain branch, and what the search chooses to the other."""
-        if not self._tally.growing:
+        """Append what it draws to the plain branch, and what the search chooses to the others."""
+        growing = self._tally.growing
+        if not growing:
             return self._branches.step(self._sampling)
-        plain = int(self._branches.draw(self._sampling)[0])
-        log_probs = self._branches.next_log_probs()[SEARCHED]  # (V,)
-        options = plausible_tokens(log_probs, most=self._rules.k, share=self._rules.plausible)
-        place, worth = 0, None
-        if len(options) > 1:
-            # The plain sample's token is read in the same forward.
-            ahead = np.stack([np.full(len(options), plain), options])  # (2, k)
-            features = self._branches.look_ahead(ahead)[SEARCHED]  # (k, D)
-            worth = self._worth(features, log_probs[options])
-            place = choose(
-                worth,
-                how=self._rules.choice,
-                temperature=self._sampling.temperature,
-                rng=self._rng,
+        tokens = np.full(self._branches.size, self._branches.draw(self._sampling)[0], np.int64)
+        log_probs = self._branches.next_log_probs()  # (B, V)
+        options = {
+            branch: plausible_tokens(
+                log_probs[branch], most=self._rules.k, share=self._rules.plausible
             )
-        result = self._branches.append([plain, int(options[place])], self._sampling)
-        self._tally.note(result, place, worth)
+            for branch in growing
+        }
+        ahead = self._look_ahead(options, int(tokens[0]))
+        choices = {}
+        for branch, some in options.items():
+            place, worth = 0, None
+            if branch in ahead:
+                worth = self._worth(branch, ahead[branch], log_probs[branch][some])
+                place = self._choose(branch, worth)
+            tokens[branch] = some[place]
+            choices[branch] = Choice(place, worth)
+        result = self._branches.append(tokens.tolist(), self._sampling)
+        self._tally.note(result, choices)
         return result
 
     def explain(self, reason: str) -> str:
         """Return the reason for a choice with what the search did."""
         return self._tally.explain(reason)
 
-    def _worth(self, features: FloatArray, log_probs: FloatArray) -> FloatArray:
+    def _look_ahead(self, options: Mapping[int, IntArray], plain: int) -> dict[int, FloatArray]:
+        """Return the features ``(k, D)`` of what each branch chooses among, where it can choose.
+
+        All are read in one forward, and the plain sample's token with them.
+        """
+        several = {branch: some for branch, some in options.items() if len(some) > 1}
+        if not several:
+            return {}
+        width = max(map(len, several.values()))
+        ahead = np.full((self._branches.size, width), plain, np.int64)
+        for branch, some in options.items():
+            ahead[branch, : len(some)] = some
+            ahead[branch, len(some) :] = some[0]
+        features = self._branches.look_ahead(ahead)  # (B, width, D)
+        return {branch: features[branch, : len(some)] for branch, some in several.items()}
+
+    def _worth(self, branch: int, features: FloatArray, log_probs: FloatArray) -> FloatArray:
         """Return, in nats, log p(v) and what the reward adds, ``(k,)``, up to a constant."""
-        tokens = self._branches.token_counts[SEARCHED] + 1
+        tokens = self._branches.token_counts[branch] + 1
         whole = float(tokens)
         if self._head is not None:
             whole = self._head.whole(tokens)
@@ -106,3 +126,11 @@ class Walk:
         )
         added = values * (whole / self._rules.objective.likelihood)
         return tilt(log_probs, added, most_kl=self._rules.most_kl)
+
+    def _choose(self, branch: int, worth: FloatArray) -> int:
+        return choose(
+            worth,
+            how=self._rules.choice,
+            temperature=self._sampling.temperature,
+            rng=self._rngs[branch],
+        )

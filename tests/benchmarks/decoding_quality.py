@@ -59,7 +59,9 @@ METHODS = (
     Method("best_of_n", 8, {"styled": 0.0}, "unstyled"),
     Method("blockwise", 4),
     Method("blockwise", 8),
-    Method("token_search", 2, {"k": 10}),
+    Method("token_search", 2),
+    Method("token_search", 4),
+    Method("token_search", 8),
     Method("logit_arithmetic", 4),
     Method("logit_arithmetic", 8),
 )

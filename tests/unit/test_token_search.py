@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -133,8 +134,22 @@ def test_nothing_is_looked_ahead_at_where_one_word_is_plausible():
         for pattern in (r"(\d+) were searched for", r"of (\d+) tokens")
     )
     assert searched < tokens
-    one, other = (found[share].search.compute for share in (0.999, 0.0))
-    assert one.token_steps < other.token_steps
+    spent = {share: each.search.compute for share, each in found.items()}
+    read = {share: each.token_steps / each.forwards for share, each in spent.items()}
+    assert read[0.999] < 0.3 * read[0.0]
+
+
+def test_every_candidate_but_the_plain_one_is_searched_with_draws_of_its_own():
+    decoder, generator, reward = TokenSearch(likelihood=3.0), BigramGenerator(), taste()
+    found = decoder.generate(request(4), generator, reward)
+    plain = decoder.generate(request(4), generator, None).candidates[0].text
+    texts = [each.text for each in found.candidates]
+    assert plain in texts
+    assert len(set(texts)) > 4
+    alone = decoder.generate(replace(request(4), candidates=2), generator, reward)
+    assert {each.text for each in alone.candidates} <= set(texts)
+    best = [float(reward.score(each.features[:1]).mean[0]) for each in (alone, found)]
+    assert best[0] <= best[1]
 
 
 def test_the_trace_tells_which_words_the_reward_changed():
