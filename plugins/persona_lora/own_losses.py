@@ -34,6 +34,29 @@ class SoftSppoTrainer(PreferenceTrainer):
         return found
 
 
+class ForwardRobustTrainer(SoftSppoTrainer):
+    """DPO whose likelihood knows of wrong labels; see `persona_lora.pairwise.RobustDpo`.
+
+    Args:
+        noise: ε.
+        given: What PreferenceTrainer takes.
+    """
+
+    def __init__(self, *, noise: float, **given: Any) -> None:  # noqa: ANN401
+        self._noise = noise
+        super().__init__(**given)
+
+    def losses(self, scored: torch.Tensor, batch: Batch, network: Any) -> torch.Tensor:  # noqa: ANN401
+        """Return the loss of each comparison ``(B,)``."""
+        ratio = (scored.sum(1) - batch["reference"]).view(-1, 2)
+        margin = self.beta * (ratio[:, 0] - ratio[:, 1])  # (B,)
+        total = (batch["weight"] + batch["opposed"]) * self._sft(scored, batch)
+        for weight, odds in ((batch["weight"], margin), (batch["opposed"], -margin)):
+            answered = (1 - 2 * self._noise) * torch.sigmoid(odds) + self._noise
+            total = total - weight * torch.log(answered)
+        return total
+
+
 class TdpoTrainer(SoftSppoTrainer):
     """DPO with the divergence of each token; see `persona_lora.token_level.Tdpo`.
 

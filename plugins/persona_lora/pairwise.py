@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Progress
@@ -115,18 +116,25 @@ class Ipo(PairTrainer):
 
 @dataclass(frozen=True, kw_only=True)
 class RobustDpo(PairTrainer):
-    """DPO that knows some labels are turned round: unbiased for a rate ε of them.
+    """DPO that knows some labels are turned round, at a rate ε.
 
-    [−(1−ε) log σ(βΔ) + ε log σ(−βΔ)] / (1−2ε), with Δ as in ``dpo`` (Ray Chowdhury et al. 2024,
-    arXiv 2403.00409).
+    ``forward``: −log[(1−2ε) σ(βΔ) + ε], the likelihood of an answer that is wrong at rate ε, with Δ
+    as in ``dpo`` (forward correction, Patrini et al. 2017, arXiv 1609.03683). A pair that
+    contradicts what all others teach soon pulls no more.
+
+    ``backward``: [−(1−ε) log σ(βΔ) + ε log σ(−βΔ)] / (1−2ε), the loss whose mean over wrong labels
+    is that of ``dpo`` over right ones (Ray Chowdhury et al. 2024, arXiv 2403.00409). It is nearly
+    linear in Δ: no pair is ever content, so that few and short steps suit it.
 
     When to use it: people who answer in haste, comparisons that were guessed from behaviour.
 
     Args:
         noise: ε, the share of comparisons that is expected to be wrong.
+        correction: Of the likelihood, or of the loss.
     """
 
     noise: float = 0.2
+    correction: Literal["forward", "backward"] = "forward"
 
     name = "robust_dpo"
     loss = "robust"
@@ -134,11 +142,24 @@ class RobustDpo(PairTrainer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._between("noise", 0.0, 0.5)
+        if self.correction not in ("forward", "backward"):
+            raise ConfigError(
+                f"correction is {self.correction!r}, expected 'forward' or 'backward'"
+            )
 
     @property
     def configuration(self) -> dict[str, Any]:
         """The rate of wrong labels."""
         return {"label_smoothing": self.noise}
+
+    @property
+    def kind(self) -> Callable[..., Any]:
+        """TRL's loss, or the one that TRL has not."""
+        if self.correction == "backward":
+            return super().kind
+        from persona_lora.own_losses import ForwardRobustTrainer
+
+        return partial(ForwardRobustTrainer, noise=self.noise)
 
 
 @dataclass(frozen=True, kw_only=True)

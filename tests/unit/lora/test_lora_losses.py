@@ -67,7 +67,7 @@ def sequence(trainer, batch, *, adapter=True):
     [
         Dpo(sft=0.0),
         Ipo(sft=0.0),
-        RobustDpo(sft=0.0, noise=0.3),
+        RobustDpo(sft=0.0, noise=0.3, correction="backward"),
         Sppo(sft=0.0, soft=False),
     ],
     ids=lambda method: method.name,
@@ -102,6 +102,26 @@ def test_the_sft_term_is_the_likelihood_of_a_token(task, at_first_step) -> None:
     own = -(sequence(trainer, batch)[0::2] / lengths).mean()
     gap = loss_of(trainer, batch) - loss_of(plain, batch)
     assert gap.item() == pytest.approx(0.4 * own.item(), rel=1e-3)
+
+
+def test_noise_in_the_likelihood_lets_contradicting_pairs_go(task, at_first_step) -> None:
+    first, second, third = PAIRS
+    opposed = replace(first, chosen=first.rejected, rejected=first.chosen, weight=1.0)
+    method = RobustDpo(sft=0.0, noise=0.3, beta=1.0)
+    trainer, batch = at_first_step(
+        method, task((replace(first, weight=2.0), opposed, second, third))
+    )
+    reward = (sequence(trainer, batch) - batch["reference"]).view(-1, 2)
+    chance = torch.sigmoid(reward[:, 0] - reward[:, 1])
+    right = torch.log(0.4 * chance + 0.3)
+    own = -(right.sum() + right[0] + torch.log(0.4 * (1 - chance[0]) + 0.3))
+    assert loss_of(trainer, batch).item() == pytest.approx(own.item() / 5, rel=1e-3)
+
+
+def test_without_noise_it_is_dpo(task, at_first_step) -> None:
+    trainer, batch = at_first_step(RobustDpo(noise=0.0), task())
+    plain, _ = at_first_step(Dpo(), task(folder="plain"))
+    assert loss_of(trainer, batch).item() == pytest.approx(loss_of(plain, batch).item(), rel=1e-4)
 
 
 def test_soft_sppo_is_trl_s_hard_one_where_all_is_certain(task, at_first_step) -> None:
