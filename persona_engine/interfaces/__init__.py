@@ -24,6 +24,7 @@ from persona_engine.interfaces.instructions import (
     PrincipleInducer,
     ReadPairs,
 )
+from persona_engine.interfaces.joint import JudgesJointly
 from persona_engine.interfaces.progress import Progress, no_progress
 from persona_engine.interfaces.reward_models import (
     AsksLanguageModel,
@@ -47,6 +48,7 @@ __all__ = [
     "InstructionMiner",
     "InstructionSelector",
     "InstructionVerifier",
+    "JudgesJointly",
     "LanguageTools",
     "MendsReplies",
     "Needs",

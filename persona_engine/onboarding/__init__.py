@@ -5,12 +5,27 @@ from persona_engine.onboarding.bank import (
     STYLES,
     Style,
     bank_hash,
-    question,
     question_bank,
     replies,
 )
 from persona_engine.onboarding.bank_features import BankFeatures, content_key, encode_bank
-from persona_engine.onboarding.choose import information_gain, next_question
+from persona_engine.onboarding.blend_features import load_blend_features
+from persona_engine.onboarding.blends import all_questions, blends, question
+from persona_engine.onboarding.choose import (
+    LEAST_GAIN,
+    Chosen,
+    check_least_gain,
+    choose,
+    confidence,
+    next_question,
+)
+from persona_engine.onboarding.criteria import (
+    Criterion,
+    check_criterion,
+    d_optimality,
+    information_gain,
+    pref_score,
+)
 from persona_engine.onboarding.default_population import (
     DefaultPopulation,
     fit_default,
@@ -21,22 +36,34 @@ from persona_engine.onboarding.shipped import load_shipped, write
 from persona_engine.onboarding.tastes import in_words, tastes
 
 __all__ = [
+    "LEAST_GAIN",
     "STYLES",
     "Attribute",
     "BankFeatures",
+    "Chosen",
+    "Criterion",
     "Crowd",
     "DefaultPopulation",
     "Style",
+    "all_questions",
     "bank_attributes",
     "bank_hash",
+    "blends",
+    "check_criterion",
+    "check_least_gain",
+    "choose",
+    "confidence",
     "content_key",
+    "d_optimality",
     "encode_bank",
     "fit_default",
     "fit_to_bank",
     "in_words",
     "information_gain",
+    "load_blend_features",
     "load_shipped",
     "next_question",
+    "pref_score",
     "question",
     "question_bank",
     "replies",

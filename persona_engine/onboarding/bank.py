@@ -11,7 +11,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from persona_engine.errors import ArtefactError, NotFoundError
+from persona_engine.errors import ArtefactError
 from persona_engine.types import Question, Side
 
 _FIELDS = frozenset({"id", "style", "topic", "prompt", "low", "high"})
@@ -85,25 +85,6 @@ def question_bank() -> tuple[Question, ...]:
     return tuple(_question(row) for row in sorted(rows, key=lambda row: row["id"]))
 
 
-def question(name: str) -> Question:
-    """Return the question whose id is ``name``.
-
-    Raises:
-        NotFoundError: The bank has no such question.
-
-    Examples:
-        >>> question("length-01").style
-        'length'
-    """
-    try:
-        return _by_id()[name]
-    except KeyError:
-        raise NotFoundError(
-            f"the bank has no question {name!r}",
-            remedy="pass a question that `onboard()` gave, or an id such as 'length-01'",
-        ) from None
-
-
 @cache
 def bank_hash() -> str:
     """Return the sha256 over all questions: equal hashes mean equal texts, styles and sides."""
@@ -115,13 +96,8 @@ def bank_hash() -> str:
 
 
 def replies(question: Question) -> tuple[str, str]:
-    """Return the low and the high reply of a bank question."""
+    """Return the low and the high reply of a question of one style."""
     return (question.b, question.a) if question.high == "a" else (question.a, question.b)
-
-
-@cache
-def _by_id() -> Mapping[str, Question]:
-    return {question.id: question for question in question_bank()}
 
 
 def _rows(style: str) -> list[dict[str, str]]:
@@ -139,7 +115,7 @@ def _rows(style: str) -> list[dict[str, str]]:
 def _question(row: Mapping[str, str]) -> Question:
     high = _side_of_high(row["id"], row["style"])
     a, b = (row["high"], row["low"]) if high == "a" else (row["low"], row["high"])
-    return Question(id=row["id"], prompt=row["prompt"], a=a, b=b, style=row["style"], high=high)
+    return Question(row["id"], row["prompt"], a, b, row["style"], high, row["topic"])
 
 
 def _side_of_high(name: str, style: str) -> Side:

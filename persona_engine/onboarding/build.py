@@ -16,6 +16,7 @@ from pathlib import Path
 
 from persona_engine.encoders import hidden_state_encoder
 from persona_engine.errors import PersonaError
+from persona_engine.onboarding.blend_features import write_blend_features
 from persona_engine.onboarding.default_population import fit_default
 from persona_engine.onboarding.shipped import shipped_root, write
 from persona_engine.plugins import discover
@@ -31,10 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reward-model", default="hierarchical", help="name of its plugin")
     parser.add_argument("--out", type=Path, default=shipped_root(), help="folder to write below")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--blends", action="store_true", help="only encode the questions of several styles"
+    )
     options = parser.parse_args(arguments)
     try:
-        model = discover().create("reward_model", options.reward_model)
         encoder = hidden_state_encoder(weights=resolve(options.weights, progress=_progress))
+        written = write_blend_features(encoder, progress=_progress)
+        if options.blends:
+            sys.stdout.write(f"{written}\n")
+            return 0
+        model = discover().create("reward_model", options.reward_model)
         default = fit_default(model, encoder, seed=options.seed, progress=_progress)
         folder = write(default, options.out)
     except PersonaError as error:

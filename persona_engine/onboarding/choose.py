@@ -3,45 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.interfaces import RewardModel
-from persona_engine.onboarding.bank import question_bank
+from persona_engine.errors import InvalidInputError
+from persona_engine.interfaces import JudgesJointly, RewardModel
 from persona_engine.onboarding.bank_features import sides
+from persona_engine.onboarding.blends import all_questions
+from persona_engine.onboarding.criteria import (
+    Criterion,
+    check_criterion,
+    d_optimality,
+    information_gain,
+    joint_gain,
+    pref_score,
+)
 from persona_engine.types import FloatArray, Population, Posterior, Question, Score
 
-_POINTS, _MASS = np.polynomial.hermite_e.hermegauss(15)
-_SHARES = _MASS / _MASS.sum()
-_LEAST_GAIN = 1e-4  # nats; below this an answer teaches nothing
-_CLEARLY_MORE = 1.5  # times the gain that a style asked already must promise
+LEAST_GAIN = 1e-4
+"""Nats; below this an answer teaches nothing."""
+
+_CLEARLY_MORE = 1.5  # times the gain that a question must promise whose styles were all asked
+_ANOTHER_TOPIC = 1.1  # times the gain that a question on a topic asked already must promise
 _AS_GOOD = 0.98  # share of the best gain from which a draw decides
+_TOGETHER = 512  # questions that are judged together; of more, those that promise most alone
 
 
-def information_gain(logit: Score) -> NDArray[np.float64]:
-    """Return how much each answer is expected to say about the person, in nats.
-
-    ``I(y; u) = H[E_u p] - E_u H[p]`` with ``p = σ(logit)`` and the logit Gaussian under the
-    posterior: the doubt about the answer, less the doubt that would remain if the person's taste
-    were known (BALD: Houlsby et al. 2011, arXiv 1112.5745). Both expectations are Gauss–Hermite
-    sums over the logit. A comparison that is a coin toss even for somebody known gains nothing,
-    which is where plain uncertainty sampling goes wrong.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The question to ask next, and why.
 
     Args:
-        logit: Mean and standard deviation of each comparison's log-odds, ``(n,)``.
-
-    Examples:
-        >>> known, unknown = Score(np.float32([0.0]), np.float32([0.0])), Score(
-        ...     np.float32([0.0]), np.float32([3.0])
-        ... )
-        >>> bool(information_gain(known)[0] < 1e-9 < 0.2 < information_gain(unknown)[0])
-        True
+        question: The question.
+        gain: What its answer is expected to say about the person, in nats.
     """
-    mean, std = logit.mean.astype(np.float64), logit.std.astype(np.float64)
-    p = 0.5 + 0.5 * np.tanh(0.5 * (mean[:, None] + std[:, None] * _POINTS))  # (n, 15)
-    gain: NDArray[np.float64] = _entropy(p @ _SHARES) - _entropy(p) @ _SHARES
-    return np.maximum(gain, 0.0)
+
+    question: Question
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What may still be asked, and what the reward model says of it.
+
+    Args:
+        questions: The ``n`` questions.
+        a: Features of the sides a, ``(n, D)``.
+        b: Features of the sides b, ``(n, D)``.
+        logit: Log-odds of a, ``(n,)``.
+    """
+
+    questions: Sequence[Question]
+    a: FloatArray
+    b: FloatArray
+    logit: Score
 
 
 def next_question(
@@ -53,45 +70,136 @@ def next_question(
     *,
     asked: Collection[str],
     rng: np.random.Generator,
+    criterion: Criterion = "bald",
+    least_gain: float = LEAST_GAIN,
 ) -> Question | None:
     """Return the question of the pool that teaches most about this person, or None.
 
-    The measure is `information_gain`. While there are styles that nobody asked about, one that was
-    asked already must promise half as much again; among questions as good as the best within two
-    percent, a draw decides, so that not everybody is asked the same.
+    See `choose` for the arguments and errors.
+    """
+    chosen = choose(
+        *(model, population, posterior, pool, features),
+        asked=asked,
+        rng=rng,
+        criterion=criterion,
+        least_gain=least_gain,
+    )
+    return None if chosen is None else chosen.question
+
+
+def choose(
+    model: RewardModel,
+    population: Population,
+    posterior: Posterior,
+    pool: Sequence[Question],
+    features: Mapping[str, FloatArray],
+    *,
+    asked: Collection[str],
+    rng: np.random.Generator,
+    criterion: Criterion = "bald",
+    least_gain: float = LEAST_GAIN,
+) -> Chosen | None:
+    """Return the question of the pool that teaches most about this person, with its gain, or None.
+
+    ``bald`` is the information gain on the joint posterior of the pool's answers (`joint_gain`):
+    an answer about a taste that many questions depend on teaches more than its own
+    `information_gain` says, which is what a model that does not judge jointly goes by.
+    While there are styles and topics that nobody asked about, a question must promise more the more
+    of its own were asked already: up to half as much again. Among questions as good as the best
+    within two percent, a draw decides, so that not everybody is asked the same.
 
     Args:
-        model: The reward model; called once for the whole pool.
+        model: The reward model.
         population: What it was fitted to.
         posterior: What is believed about the person so far.
-        pool: Candidates, such as `question_bank()`.
+        pool: Candidates, such as `all_questions()`.
         features: Features ``(D,)`` of each reply of the pool by content key, as
             `DefaultPopulation.features` has them.
         asked: Ids that were asked before; they are not asked again.
         rng: Decides between equally good ones.
+        criterion: ``bald``, ``d_optimal`` (`d_optimality`) or ``pref`` (`pref_score`).
+        least_gain: Nats that an answer must be expected to say about the person.
 
     Returns:
-        None when every question was asked, or none would teach anything.
+        None when every question was asked, or none would teach as much as that.
 
     Raises:
-        InvalidInputError: ``features`` lacks a reply of the pool.
+        InvalidInputError: ``features`` lacks a reply of the pool, or there is no such criterion.
         FingerprintMismatchError: The posterior stands on another population.
     """
-    left = [question for question in pool if question.id not in asked]
-    if not left:
+    check_criterion(criterion)
+    questions = [question for question in pool if question.id not in asked]
+    if not questions:
         return None
-    gain = information_gain(model.logit(population, posterior, *sides(left, features)))
-    if gain.max() < _LEAST_GAIN:
+    a, b = sides(questions, features)
+    left = Left(questions, a, b, model.logit(population, posterior, a, b))
+    gain = information_gain(left.logit)
+    worth = _worth(criterion, left.logit, gain)
+    if criterion == "bald":
+        joint = _joint(model, population, posterior, left)
+        worth = gain if joint is None or not joint.max() > 0.0 else joint
+    worth = np.where(gain >= least_gain, worth / _familiar(questions, pool, asked), 0.0)
+    if not worth.max() > 0.0:
         return None
-    styles = {question.style for question in (*pool, *question_bank()) if question.id in asked}
-    again = np.array([q.style is not None and q.style in styles for q in left])
-    worth = np.where(again, gain / _CLEARLY_MORE, gain)
     best = np.flatnonzero(worth >= _AS_GOOD * worth.max())
-    return left[int(rng.choice(best))]
+    place = int(rng.choice(best))
+    return Chosen(questions[place], float(gain[place]))
 
 
-def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the entropy of a coin with P(heads) = p, in nats."""
-    q = np.clip(p, 1e-12, 1.0 - 1e-12)
-    result: NDArray[np.float64] = -q * np.log(q) - (1.0 - q) * np.log1p(-q)
-    return result
+def confidence(logit: Score) -> float:
+    """Return the share of a pool's answers that the engine expects to predict rightly.
+
+    Examples:
+        >>> confidence(Score(np.float32([0.0, 9.0]), np.float32([0.0, 0.0])))
+        0.75
+    """
+    p = logit.probability().astype(np.float64)
+    return round(float(np.maximum(p, 1.0 - p).mean()), 3)
+
+
+def check_least_gain(value: object) -> None:
+    """Raise unless a limit of gain is a number of at least 0.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0.0 <= value < np.inf:  # type: ignore[operator]
+        raise InvalidInputError(f"least_gain is {value!r}, expected a number of nats, 0 or more")
+
+
+def _worth(criterion: Criterion, logit: Score, gain: NDArray[np.float64]) -> NDArray[np.float64]:
+    if criterion == "d_optimal":
+        return d_optimality(logit)
+    return pref_score(logit) if criterion == "pref" else gain
+
+
+def _joint(
+    model: RewardModel, population: Population, posterior: Posterior, left: Left
+) -> NDArray[np.float64] | None:
+    """Return the joint gain of each question; None where the model does not judge jointly."""
+    if not isinstance(model, JudgesJointly):
+        return None
+    if len(left.questions) <= _TOGETHER:
+        return joint_gain(model.joint_logit(population, posterior, left.a, left.b))
+    some = np.argsort(-information_gain(left.logit), kind="stable")[:_TOGETHER]
+    found = np.zeros(len(left.questions))
+    found[some] = joint_gain(model.joint_logit(population, posterior, left.a[some], left.b[some]))
+    return found
+
+
+def _familiar(
+    questions: Sequence[Question], pool: Sequence[Question], asked: Collection[str]
+) -> NDArray[np.float64]:
+    """Return by how much more each must promise, since its styles or topic were asked already."""
+    known = {question.id: question for question in (*all_questions(), *pool)}
+    before = [known[name] for name in asked if name in known]
+    styles = {style for question in before for style in question.poles}
+    topics = {question.topic for question in before if question.topic is not None}
+    factors = []
+    for question in questions:
+        own = set(question.poles)
+        share = len(own & styles) / len(own) if own else 0.0
+        topic = _ANOTHER_TOPIC if question.topic in topics else 1.0
+        factors.append(_CLEARLY_MORE**share * topic)
+    return np.array(factors)

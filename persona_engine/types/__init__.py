@@ -69,6 +69,7 @@ from persona_engine.types.pairs import PairAdapter
 from persona_engine.types.preference import (
     Arrays,
     Context,
+    JointScore,
     Json,
     LogLikelihood,
     Population,
@@ -105,6 +106,7 @@ __all__ = [
     "InstructionSource",
     "InstructionStatus",
     "IntArray",
+    "JointScore",
     "Json",
     "LogLikelihood",
     "Mend",

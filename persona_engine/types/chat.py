@@ -12,7 +12,7 @@ from persona_engine.types.search import Search
 
 Role = Literal["system", "user", "assistant", "tool"]
 Side = Literal["a", "b"]
-Answer = Literal["a", "b", "tie"]
+Answer = Literal["a", "b", "tie", "no difference", "skip"]
 
 
 class Message(TypedDict):
@@ -43,8 +43,11 @@ class Question:
         prompt: The request.
         a: First reply as shown.
         b: Second reply as shown.
-        style: The named style in which the replies differ, or None for a host's own question.
+        style: The named style in which the replies differ, or None where it is not one.
         high: Which side shows the high pole of the style.
+        topic: What the request is about, or None.
+        blend: Of replies that differ in several styles at once, each style and the side that shows
+            its high pole.
     """
 
     id: str
@@ -53,6 +56,20 @@ class Question:
     b: str
     style: str | None = None
     high: Side | None = None
+    topic: str | None = None
+    blend: tuple[tuple[str, Side], ...] = ()
+
+    @property
+    def poles(self) -> dict[str, Side]:
+        """The side that shows the high pole of each named style in which the replies differ.
+
+        Examples:
+            >>> Question("x", "Hi", "Hello!", "Yo!", style="formality", high="a").poles
+            {'formality': 'a'}
+        """
+        if self.style is None or self.high is None:
+            return dict(self.blend)
+        return {self.style: self.high, **dict(self.blend)}
 
 
 @dataclass(frozen=True, slots=True)

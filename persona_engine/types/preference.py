@@ -134,6 +134,24 @@ class Score:
         return (0.5 * (1.0 + np.tanh(0.5 * damped))).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class JointScore:
+    """Logits of several pairs together: what the doubts about them have in common.
+
+    ``logit_i = mean_i + factor_i · ε + own_i δ_i`` with independent standard normal ``ε`` and
+    ``δ_i``: ``ε`` is what is not known of the person, ``δ_i`` what no answer of theirs would tell.
+
+    Args:
+        mean: ``(n,)`` expected logits, as `Score` has them.
+        factor: ``(n, K)``; ``factor · factorᵀ`` is the covariance that knowing the person removes.
+        own: ``(n,)`` the standard deviation that remains.
+    """
+
+    mean: FloatArray
+    factor: FloatArray
+    own: FloatArray
+
+
 def _read_only(value: NDArray[Any]) -> NDArray[Any]:
     view = np.asarray(value).view()
     view.flags.writeable = False

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_engine.types import Arrays, Evidence, FloatArray, Population, Posterior, Score
+from persona_engine.types import (
+    Arrays,
+    Evidence,
+    FloatArray,
+    JointScore,
+    Population,
+    Posterior,
+    Score,
+)
 from persona_hierarchical.recall import in_common, pull_of
 
 _RECALLED = 128  # latest comparisons that are looked through
@@ -93,6 +101,18 @@ def tastes(population: Population, posteriors: Sequence[Posterior], features: Fl
     width = population.arrays["width"] if "width" in population.arrays else np.float32(1.0)
     variance = width * personal + np.einsum("br,br->b", shared, shared)
     return Score(projected[:, 0] + mean @ latent.T, np.sqrt(variance))
+
+
+def joint_tastes(population: Population, posterior: Posterior, features: FloatArray) -> JointScore:
+    """Return one user's logits of differences ``(n, D)`` together, as `tastes` has each."""
+    projected = features @ population.arrays["projection"]  # (n, 1+K)
+    latent = projected[:, 1:]
+    width = population.arrays["width"] if "width" in population.arrays else np.float32(1.0)
+    value, axes = np.linalg.eigh(posterior.covariance.astype(np.float64))
+    root = (axes * np.sqrt(np.maximum(value, 0.0) * width)).astype(np.float32)  # (K, K)
+    shared = features @ population.arrays["shared_factor"]  # (n, R)
+    own = np.sqrt(np.einsum("nr,nr->n", shared, shared))
+    return JointScore(projected[:, 0] + latent @ posterior.mean, latent @ root, own)
 
 
 def recalled(population: Population, posterior: Posterior, keys: FloatArray) -> FloatArray:
