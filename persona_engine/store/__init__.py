@@ -13,6 +13,7 @@ from persona_engine.store.records import (
     AuditEvent,
     ClusteringRow,
     ClusterRow,
+    Correction,
     Fold,
     ForgottenRows,
     NewAdapter,
@@ -20,6 +21,7 @@ from persona_engine.store.records import (
     PopulationRow,
     RatingRow,
     StoredReply,
+    Unlearning,
 )
 from persona_engine.store.store import Store
 from persona_engine.store.tenant_store import TenantStore
@@ -33,6 +35,7 @@ __all__ = [
     "Clock",
     "ClusterRow",
     "ClusteringRow",
+    "Correction",
     "Fold",
     "ForgottenRows",
     "NewAdapter",
@@ -43,6 +46,7 @@ __all__ = [
     "Store",
     "StoredReply",
     "TenantStore",
+    "Unlearning",
     "UserStore",
     "check_comparison",
     "check_json",

@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from persona_engine.store import audit, instructions, schema
 from persona_engine.store.clock import from_micros
+from persona_engine.store.corrections import take_out
 from persona_engine.store.database import Database
 from persona_engine.store.embeddings import batched, content_key
-from persona_engine.store.records import ForgottenRows
+from persona_engine.store.records import ForgottenRows, Unlearning
+from persona_engine.store.scrub import blank_texts
 from persona_engine.store.users import ensure_tenant
 from persona_engine.types import Scope
 
@@ -44,25 +46,9 @@ _INSTRUCTIONS = select(schema.instruction.c.text, schema.instruction.c.scope).wh
 _REPLIES = select(schema.reply.c.prompt, schema.reply.c.text, schema.reply.c.candidates).where(
     *_mine(schema.reply)
 )
-_CACHED = select(schema.embedding_cache.c.key).where(
-    schema.embedding_cache.c.tenant == bindparam("in_tenant"),
-    schema.embedding_cache.c.key.in_(bindparam("keys", expanding=True)),
-)
 _DROP_CACHED = delete(schema.embedding_cache).where(
     schema.embedding_cache.c.tenant == bindparam("in_tenant"),
     schema.embedding_cache.c.key.in_(bindparam("keys", expanding=True)),
-)
-_OTHER_COMPARISONS = select(
-    schema.comparison.c.prompt, schema.comparison.c.chosen, schema.comparison.c.rejected
-).where(
-    schema.comparison.c.tenant == bindparam("in_tenant"),
-    schema.comparison.c.user != bindparam("of_user"),
-    schema.comparison.c.prompt.in_(bindparam("texts", expanding=True)),
-)
-_OTHER_INSTRUCTIONS = select(schema.instruction.c.text, schema.instruction.c.scope).where(
-    schema.instruction.c.tenant == bindparam("in_tenant"),
-    schema.instruction.c.user != bindparam("of_user"),
-    schema.instruction.c.text.in_(bindparam("texts", expanding=True)),
 )
 _LEARNED = tuple(
     (
@@ -75,7 +61,6 @@ _LEARNED = tuple(
         .values(stale=True),
     )
     for users, table in (
-        (schema.population_user, schema.population),
         (schema.clustering_user, schema.clustering),
         (schema.adapter_user, schema.adapter),
     )
@@ -86,14 +71,18 @@ _DROP_AUDIT = delete(schema.audit_event).where(
 )
 
 
-def forget(database: Database, scope: Scope, *, now: int) -> ForgottenRows:
+def forget(
+    database: Database, scope: Scope, unlearning: Unlearning | None, *, now: int
+) -> ForgottenRows:
     """Delete everything about a user in one transaction; see `UserStore.forget`."""
     key = {"in_tenant": scope.tenant, "of_user": scope.user}
 
     def work(connection: Connection) -> ForgottenRows:
         connection.execute(_LOCK, key)
         cached = _drop_cached(connection, key)
-        stale = _mark_stale(connection, key)
+        populations, corrected = take_out(connection, scope, unlearning, now=now)
+        stale = (*populations, *_mark_stale(connection, key))
+        blank_texts(connection, key)
         rows = {name: connection.execute(each, key).rowcount for name, each in _DELETES.items()}
         trail = {"in_tenant": scope.tenant, "of_subject": audit.subject(scope.user)}
         rows["audit_event"] = connection.execute(_DROP_AUDIT, trail).rowcount
@@ -101,8 +90,9 @@ def forget(database: Database, scope: Scope, *, now: int) -> ForgottenRows:
         if rows["instruction"]:
             instructions.bump_generation(connection, scope.tenant)
         detail = {"rows": rows, "cached_embeddings": cached, "stale": list(stale)}
+        detail["corrected"] = corrected
         audit.append(connection, scope, "forget", detail, now)
-        return ForgottenRows(rows, cached, stale, from_micros(now))
+        return ForgottenRows(rows, cached, stale, corrected, from_micros(now))
 
     return database.write(work, scope=scope)
 
@@ -117,22 +107,21 @@ def _mark_stale(connection: Connection, key: dict[str, str]) -> tuple[str, ...]:
 
 
 def _drop_cached(connection: Connection, key: dict[str, str]) -> int:
-    """Delete cached features of texts that only this user's events hold."""
-    pairs, sentences = _texts(connection, key)
-    mine = {content_key(prompt, response) for prompt, response in pairs}
-    mine |= {content_key((), text) for text in sentences}
+    """Delete cached features of the user's texts.
+
+    Also of those that others' events hold: to find these would take reading all comparisons of the
+    tenant, and who needs the features encodes them once more.
+    """
+    mine = sorted(_cache_keys(connection, key))
     tenant = {"in_tenant": key["in_tenant"]}
-    cached: set[str] = set()
-    for some in batched(sorted(mine)):
-        cached.update(connection.execute(_CACHED, {**tenant, "keys": some}).scalars())
-    doomed = cached - _shared(connection, key, sentences) if cached else cached
     return sum(
         connection.execute(_DROP_CACHED, {**tenant, "keys": some}).rowcount
-        for some in batched(sorted(doomed))
+        for some in batched(mine)
     )
 
 
-def _texts(connection: Connection, key: dict[str, str]) -> tuple[list[tuple[Any, str]], set[str]]:
+def _cache_keys(connection: Connection, key: dict[str, str]) -> set[str]:
+    """Return under which keys features of the user's texts may be cached."""
     pairs: list[tuple[Any, str]] = []
     sentences: set[str] = set()
     for prompt, chosen, rejected in connection.execute(_COMPARISONS, key):
@@ -143,21 +132,9 @@ def _texts(connection: Connection, key: dict[str, str]) -> tuple[list[tuple[Any,
     for prompt, text, candidates in connection.execute(_REPLIES, key):
         pairs += [(prompt, each) for each in (text, *candidates)]
         sentences |= {text, *candidates, *_contents(prompt)}
-    return pairs, sentences
+    keys = {content_key(prompt, response) for prompt, response in pairs}
+    return keys | {content_key((), text) for text in sentences}
 
 
 def _contents(prompt: Iterable[dict[str, Any]]) -> list[str]:
     return [message["content"] for message in prompt if isinstance(message.get("content"), str)]
-
-
-def _shared(connection: Connection, key: dict[str, str], texts: set[str]) -> set[str]:
-    """Return the keys that other users' events of the tenant need."""
-    shared: set[str] = set()
-    for some in batched(sorted(texts)):
-        parameters = {**key, "texts": some}
-        for prompt, chosen, rejected in connection.execute(_OTHER_COMPARISONS, parameters):
-            shared |= {content_key(prompt, chosen), content_key(prompt, rejected)}
-            shared |= {content_key((), text) for text in (prompt, chosen, rejected)}
-        for row in connection.execute(_OTHER_INSTRUCTIONS, parameters):
-            shared |= {content_key((), text) for text in row}
-    return shared

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, func, literal_column, select
 from persona_engine.errors import ArtefactError, StoreError, StoreUnavailableError
 from persona_engine.store import schema
 from persona_engine.store.codec import decode_clustering, decode_population, decode_posterior
+from persona_engine.store.corrections import is_withdrawn
 from persona_engine.store.database import Database
 
 _EVENTS = (
@@ -84,6 +85,8 @@ def _byte_faults(connection: Connection) -> Iterator[str]:
         except ArtefactError as error:
             yield f"user {user!r} in tenant {tenant!r}: {error.message}"
     for row in connection.execute(_POPULATIONS):
+        if is_withdrawn(row.state):
+            continue
         try:
             decode_population(row.state, row.meta, version=row.version)
         except ArtefactError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from persona_engine.errors import NotFoundError
 from persona_engine.store.clock import from_micros
 from persona_engine.store.codec import decode_population, encode_population
+from persona_engine.store.corrections import is_withdrawn
 from persona_engine.store.database import Database
 from persona_engine.store.learned_from import checked_users, known_users, replace_users
 from persona_engine.store.records import PopulationRow
@@ -35,7 +36,9 @@ _SAVE = _NEW.on_conflict_do_update(
 _PUBLISHED = select(table.c.version, table.c.meta, table.c.state).where(*_IN_USE)
 _PUBLISHED_VERSION = select(table.c.version).where(*_IN_USE)
 _FIND = select(table.c.version, table.c.meta, table.c.state).where(*_WITH_VERSION)
-_PLACE = select(table.c.reward_model, table.c.fingerprint).where(*_WITH_VERSION)
+_PLACE = select(table.c.reward_model, table.c.fingerprint, func.length(table.c.state)).where(
+    *_WITH_VERSION
+)
 _UNPUBLISH = update(table).where(*_IN_USE).values(published=False)
 _PUBLISH = update(table).where(*_WITH_VERSION).values(published=True)
 _ROWS = (
@@ -79,7 +82,7 @@ def publish(database: Database, tenant: str, version: str) -> None:
 
     def work(connection: Connection) -> None:
         found = connection.execute(_PLACE, key).first()
-        if found is None:
+        if found is None or found[2] == 0:
             raise _unknown(version)
         place = {"in_tenant": tenant, "of_model": found[0], "in_space": found[1]}
         connection.execute(_UNPUBLISH, place)
@@ -98,7 +101,7 @@ def load(database: Database, tenant: str, version: str) -> Population:
     check_name("version", version)
     with database.read() as connection:
         row = connection.execute(_FIND, {"in_tenant": tenant, "with_version": version}).first()
-    if row is None:
+    if row is None or is_withdrawn(row.state):
         raise _unknown(version)
     return decode_population(row.state, row.meta, version=row.version)
 

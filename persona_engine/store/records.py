@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from persona_engine.types import Conversation, Posterior
+from persona_engine.types import Conversation, Population, Posterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +206,50 @@ class AdapterRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """A population without one user, found without a fit.
+
+    Args:
+        population: It.
+        moved: By how much that moves predictions, at most, in logits.
+    """
+
+    population: Population
+    moved: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unlearning:
+    """How a forgotten user is taken out of populations in use, until these are fitted again.
+
+    Args:
+        correct: Returns a population without the user, or None where its model cannot; pure, as it
+            runs inside the transaction.
+        tolerance: What forgotten users may have moved predictions by, together, before a corrected
+            population takes the place of one in use, in logits.
+    """
+
+    correct: Callable[[Population], Correction | None]
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
 class ForgottenRows:
     """What `UserStore.forget` deleted and marked.
 
     Args:
         rows: Deleted rows, by table.
-        cached_embeddings: Deleted cached features, of texts that nobody else's events use.
+        cached_embeddings: Deleted cached features of their texts.
         stale: Versions of populations, clusterings and adapters marked for refitting.
+        corrected: By version of a population in use that the user was taken out of: the one that
+            took its place, or its own where the difference is within the tolerance.
         erased_at: When.
     """
 
     rows: Mapping[str, int]
     cached_embeddings: int
     stale: tuple[str, ...]
+    corrected: Mapping[str, str]
     erased_at: datetime
 
 

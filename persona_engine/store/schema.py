@@ -57,6 +57,7 @@ __all__ = [
     "clustering",
     "clustering_user",
     "comparison",
+    "correction",
     "embedding_cache",
     "instruction",
     "metadata",
@@ -69,7 +70,7 @@ __all__ = [
     "tenant",
 ]
 
-REVISION = "0005"
+REVISION = "0008"
 """The migration that builds these tables."""
 
 
@@ -236,6 +237,16 @@ population_user = Table(
     PrimaryKeyConstraint("tenant", "user", "version"),
     ForeignKeyConstraint(["tenant", "version"], ["population.tenant", "population.version"]),
     Index(None, "tenant", "version"),
+)
+
+correction = Table(
+    "correction",
+    metadata,
+    *names("tenant", "version"),
+    name("corrects", nullable=True),
+    Column("drift", Double, nullable=False),
+    PrimaryKeyConstraint("tenant", "version"),
+    ForeignKeyConstraint(["tenant", "version"], ["population.tenant", "population.version"]),
 )
 
 embedding_cache = Table(

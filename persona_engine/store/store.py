@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from persona_engine.store import integrity, migrate, schema
+from persona_engine.store import integrity, migrate, schema, scrub
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.database import Database, Dialect
 from persona_engine.store.tenant_store import TenantStore
@@ -68,6 +68,33 @@ class Store:
         """
         check_scope_name("tenant", tenant)
         return TenantStore(self._database, tenant, self._clock)
+
+    def flush_log(self, *, patience: float = 0.05) -> bool:
+        """Cut off SQLite's write-ahead log, so that what was deleted is not in it any more.
+
+        Args:
+            patience: Seconds to wait for others, who may still read from the log.
+
+        Returns:
+            Whether nothing is left there. False on other databases: a server keeps its own.
+        """
+        return scrub.flush_log(self._database, patience=patience)
+
+    def vacuum(self) -> bool:
+        """Write the database anew, without any copy of what was deleted.
+
+        It takes the time of writing all of it, and room for it beside the old one; meanwhile others
+        wait to write. On a server it is ``VACUUM FULL``.
+
+        Returns:
+            Whether the old content is in no file of SQLite any more: False while somebody still
+            reads it.
+        """
+        return scrub.vacuum(self._database)
+
+    def file_size(self) -> int:
+        """Return the bytes of SQLite's file, 0 on a server."""
+        return scrub.size(self._database)
 
     def check(self) -> tuple[str, ...]:
         """Return what is wrong with the database, in words; empty when it is sound."""

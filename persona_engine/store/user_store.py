@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from persona_engine.store import (
     audit,
+    corrections,
     erasure,
     events,
     instructions,
@@ -20,7 +21,14 @@ from persona_engine.store import (
 )
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
-from persona_engine.store.records import Fold, ForgottenRows, NewComparison, RatingRow, StoredReply
+from persona_engine.store.records import (
+    Fold,
+    ForgottenRows,
+    NewComparison,
+    RatingRow,
+    StoredReply,
+    Unlearning,
+)
 from persona_engine.store.users import created_at, ensure_user
 from persona_engine.types import (
     Comparison,
@@ -243,13 +251,21 @@ class UserStore:
         """
         return portable.restore(self._database, self.scope, document, now=self._now())
 
-    def forget(self) -> ForgottenRows:
+    def taught(self) -> frozenset[tuple[str, str]]:
+        """Return reward model and feature space of populations in use that learned from them."""
+        return corrections.taught(self._database, self.scope)
+
+    def forget(self, unlearning: Unlearning | None = None) -> ForgottenRows:
         """Delete everything about this user, and mark what learned from them, in one transaction.
 
-        Cached features of their texts go too, unless another user's events hold the same texts.
-        The audit trail keeps that somebody was forgotten: the sha256 of the name, and counts.
+        Cached features of their texts go too. Populations in use are replaced by ones that they are
+        taken out of. The audit trail keeps that somebody was forgotten: the sha256 of the name, and
+        counts.
+
+        Args:
+            unlearning: How a user is taken out of a population; without it, all are only marked.
         """
-        return erasure.forget(self._database, self.scope, now=self._now())
+        return erasure.forget(self._database, self.scope, unlearning, now=self._now())
 
     def audit(self, action: str, detail: Mapping[str, Any]) -> None:
         """Append to the audit trail; ``detail`` must be JSON without personal content."""
