@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))  # before tor
 from report import Figure, arguments, finish, say
 
 Measure = Callable[..., dict[str, Figure]]
-PARTS = ("clusters", "quality", "ukp", "noise", "mixed", "kills")
+PARTS = ("clusters", "quality", "ukp", "noise", "mixed", "registry", "kills")
 """Each is the module of its name, with ``adapters_`` before it."""
 
 
