@@ -4,22 +4,63 @@ from __future__ import annotations
 
 import functools
 import logging
-from types import ModuleType
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona_engine.errors import ArtefactError, MissingExtraError
+from persona_engine.index.kinds import IndexKind
 from persona_engine.types import FloatArray, IntArray
 
 BackendName = Literal["faiss", "numpy"]
-_FLAT_INNER_PRODUCT = b"IxFI"
+Bytes = NDArray[np.uint8]
 
 logger = logging.getLogger("persona_engine.index")
 
 
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A stretch of bytes to be overwritten.
+
+    Args:
+        offset: Where it begins.
+        length: In bytes.
+        fill: The byte that takes the place of each.
+    """
+
+    offset: int
+    length: int
+    fill: int = 0
+
+    def blocks(self, size: int) -> range:
+        """Return the blocks of a size that it touches."""
+        return range(self.offset // size, (self.offset + max(self.length, 1) - 1) // size + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """How an index searches.
+
+    Args:
+        index: Its kind.
+        effort: Lists that a search looks through, or candidates that it keeps; 0 for all.
+        recall: Share of the ten nearest that it finds.
+    """
+
+    index: IndexKind = "flat"
+    effort: int = 0
+    recall: float = 1.0
+
+
 class Searcher(Protocol):
     """Unit vectors, numbered from 0, that answer which are nearest."""
+
+    @property
+    def built(self) -> Built:
+        """How it searches."""
 
     def search(
         self, query: FloatArray, *, count: int, allowed: IntArray | None, excluded: IntArray
@@ -31,10 +72,13 @@ class Searcher(Protocol):
         """
 
     def vectors(self) -> FloatArray:
-        """Return all vectors, ``(n, D)``."""
+        """Return all vectors, ``(n, D)``, as exactly as they are kept."""
 
-    def dump(self) -> bytes:
+    def dump(self) -> Bytes:
         """Return the bytes that `load` of the same backend reads."""
+
+    def holes(self, rows: Sequence[int], payload: Bytes) -> list[Hole] | None:
+        """Return what of ``payload`` tells of these vectors, None where that is not known."""
 
 
 class Backend(Protocol):
@@ -44,18 +88,20 @@ class Backend(Protocol):
     def name(self) -> BackendName:
         """Its name, as manifests carry it."""
 
-    def build(self, vectors: FloatArray) -> Searcher:
+    def build(self, vectors: FloatArray, kind: IndexKind) -> Searcher:
         """Index unit vectors ``(n, D)``."""
 
-    def load(self, payload: bytes, *, count: int, width: int) -> Searcher:
+    def load(self, payload: Bytes, built: Built, *, count: int, width: int) -> Searcher:
         """Read what `Searcher.dump` wrote; raise `ArtefactError` where it is something else."""
 
 
 class NumpySearcher:
     """Exact search by one matrix-vector product, O(n·D)."""
 
+    built = Built()
+
     def __init__(self, vectors: FloatArray) -> None:
-        self._vectors = np.ascontiguousarray(vectors, np.float32)
+        self._vectors = vectors
 
     def search(
         self, query: FloatArray, *, count: int, allowed: IntArray | None, excluded: IntArray
@@ -78,9 +124,14 @@ class NumpySearcher:
         """Return all vectors, ``(n, D)``."""
         return self._vectors
 
-    def dump(self) -> bytes:
+    def dump(self) -> Bytes:
         """Return the vectors as little-endian float32."""
-        return self._vectors.astype("<f4", copy=False).tobytes()
+        return np.frombuffer(self._vectors.astype("<f4", copy=False).tobytes(), np.uint8)
+
+    def holes(self, rows: Sequence[int], payload: Bytes) -> list[Hole]:
+        """Return where the vectors are."""
+        size = 4 * self._vectors.shape[1]
+        return [Hole(row * size, size) for row in rows if (row + 1) * size <= len(payload)]
 
 
 class NumpyBackend:
@@ -88,104 +139,18 @@ class NumpyBackend:
 
     name: BackendName = "numpy"
 
-    def build(self, vectors: FloatArray) -> NumpySearcher:
-        """Index unit vectors ``(n, D)``."""
-        return NumpySearcher(vectors)
+    def build(self, vectors: FloatArray, kind: IndexKind) -> NumpySearcher:  # noqa: ARG002
+        """Index unit vectors ``(n, D)``, whatever kind is wanted: there is only one."""
+        return NumpySearcher(np.ascontiguousarray(vectors, np.float32))
 
-    def load(self, payload: bytes, *, count: int, width: int) -> NumpySearcher:
-        """Read little-endian float32 vectors."""
+    def load(self, payload: Bytes, built: Built, *, count: int, width: int) -> NumpySearcher:  # noqa: ARG002
+        """Read little-endian float32 vectors, which stay where they are."""
         if len(payload) != 4 * count * width:
             raise ArtefactError(
                 f"index holds {len(payload)} bytes, expected {count} x {width} float32 values"
             )
-        stored = np.frombuffer(payload, "<f4").reshape(count, width)
-        return NumpySearcher(stored.astype(np.float32))
-
-
-class FlatIndex(Protocol):
-    """What is used of ``faiss.IndexFlatIP``, whose package has no types."""
-
-    ntotal: int
-    d: int
-
-    def search(self, queries: FloatArray, k: int, **options: object) -> tuple[FloatArray, IntArray]:
-        """Return inner products and numbers, each ``(Q, k)``; number -1 where fewer remain."""
-
-    def reconstruct_n(self, first: int, count: int) -> FloatArray:
-        """Return stored vectors, ``(count, D)``."""
-
-
-class FaissSearcher:
-    """A flat FAISS index: exact, and several times faster than numpy on large tenants."""
-
-    def __init__(self, faiss: ModuleType, index: FlatIndex) -> None:
-        self._faiss = faiss
-        self._index = index
-
-    def search(
-        self, query: FloatArray, *, count: int, allowed: IntArray | None, excluded: IntArray
-    ) -> tuple[IntArray, FloatArray]:
-        """Return numbers and inner products, greatest first; FAISS skips by id selector."""
-        remaining = self._index.ntotal if allowed is None else len(allowed)
-        if not (count := min(count, remaining)):
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        selectors = self._selectors(allowed, excluded)
-        options = {"params": self._faiss.SearchParameters(sel=selectors[-1])} if selectors else {}
-        products, rows = self._index.search(query[None, :], count, **options)
-        found = rows[0] >= 0
-        return rows[0][found], products[0][found]
-
-    def _selectors(self, allowed: IntArray | None, excluded: IntArray) -> list[Any]:
-        """Return the chain of selectors, of which the last is the whole condition.
-
-        FAISS keeps only pointers to the inner ones, so the caller holds the list while searching.
-        """
-        chain: list[Any] = []
-        if allowed is not None:
-            keep = np.setdiff1d(allowed, excluded)
-            chain.append(self._faiss.IDSelectorBatch(keep.astype(np.int64)))
-        elif excluded.size:
-            chain.append(self._faiss.IDSelectorBatch(excluded.astype(np.int64)))
-            chain.append(self._faiss.IDSelectorNot(chain[0]))
-        return chain
-
-    def vectors(self) -> FloatArray:
-        """Return all vectors, ``(n, D)``."""
-        return self._index.reconstruct_n(0, self._index.ntotal)
-
-    def dump(self) -> bytes:
-        """Return the index as FAISS serialises it."""
-        return bytes(self._faiss.serialize_index(self._index))
-
-
-class FaissBackend:
-    """FAISS (Douze et al. 2024, arXiv:2401.08281), ``IndexFlatIP``."""
-
-    name: BackendName = "faiss"
-
-    def __init__(self, faiss: ModuleType) -> None:
-        self._faiss = faiss
-
-    def build(self, vectors: FloatArray) -> FaissSearcher:
-        """Index unit vectors ``(n, D)``."""
-        index = self._faiss.IndexFlatIP(vectors.shape[1])
-        index.add(np.ascontiguousarray(vectors, np.float32))
-        return FaissSearcher(self._faiss, index)
-
-    def load(self, payload: bytes, *, count: int, width: int) -> FaissSearcher:
-        """Read a flat index; nothing else is handed to FAISS's parser."""
-        if payload[:4] != _FLAT_INNER_PRODUCT:
-            raise ArtefactError(f"index starts with {payload[:4]!r}, expected a flat FAISS index")
-        try:
-            index = self._faiss.deserialize_index(np.frombuffer(payload, np.uint8))
-        except RuntimeError as error:
-            raise ArtefactError(f"FAISS cannot read the index: {error}") from error
-        if (index.ntotal, index.d) != (count, width):
-            raise ArtefactError(
-                f"index holds {index.ntotal} vectors of width {index.d}, "
-                f"expected {count} of {width}"
-            )
-        return FaissSearcher(self._faiss, index)
+        stored = np.ndarray((count, width), "<f4", payload.data)
+        return NumpySearcher(stored.astype(np.float32, copy=False))
 
 
 def resolve_backend(name: Literal["auto", "faiss", "numpy"]) -> Backend:
@@ -198,6 +163,8 @@ def resolve_backend(name: Literal["auto", "faiss", "numpy"]) -> Backend:
         return NumpyBackend()
     try:
         import faiss
+
+        from persona_engine.index.faiss_backend import FaissBackend
     except ImportError as error:
         if name == "faiss":
             raise MissingExtraError(

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from persona_engine.errors import ArtefactError, ScopeError, StoreUnavailableError
 from persona_engine.index import files
 from persona_engine.index.backends import resolve_backend
+from persona_engine.index.erasing import erase_keys
 from persona_engine.index.files import IndexFile, Kind, Manifest
+from persona_engine.index.kinds import IndexKind, kind_for
 from persona_engine.index.locking import exclusive
-from persona_engine.index.snapshot import Snapshot, build_snapshot, from_vectors, read_snapshot
+from persona_engine.index.snapshot import Snapshot, build_snapshot, read_snapshot
+from persona_engine.index.status import IndexState, IndexStatus
 from persona_engine.types import FloatArray
 
-IndexState = Literal["fresh", "stale", "missing", "damaged"]
 Load = Callable[[], Iterable[tuple[str, FloatArray]]]
+Generation = str | Callable[[], str]
+
+_ASKED_EVERY = 1 / 60  # of the patience
 
 logger = logging.getLogger("persona_engine.index")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexStatus:
-    """The state of one index file.
-
-    Args:
-        state: ``fresh`` matches what was asked for; every other one is rebuilt at the next search.
-        path: The file.
-        detail: What is wrong, in words; empty when fresh.
-        count: Vectors in it; 0 when it cannot be read.
-        generation: State of SQL that it was built from, or None when it cannot be read.
-    """
-
-    state: IndexState
-    path: Path
-    detail: str = ""
-    count: int = 0
-    generation: str | None = None
 
 
 class VectorCache:
@@ -56,6 +42,9 @@ class VectorCache:
         kind: What the vectors stand for.
         fingerprint: Feature space of vectors and queries; a file of another one is rebuilt.
         backend: ``auto`` takes FAISS when it is installed, else exact numpy.
+        index: Kind of index; ``auto`` takes the one that suits the number of vectors.
+        patience: Seconds for which an index of more vectors than exact search suits may serve after
+            SQL has changed: it is built again in the background then, and not by whoever searches.
         lock_timeout: Seconds to wait for another process that is building the same index.
 
     Raises:
@@ -83,6 +72,8 @@ class VectorCache:
         kind: Kind,
         fingerprint: str,
         backend: Literal["auto", "faiss", "numpy"] = "auto",
+        index: IndexKind | Literal["auto"] = "auto",
+        patience: float = 0.0,
         lock_timeout: float = 30.0,
     ) -> None:
         if not tenant:
@@ -92,6 +83,10 @@ class VectorCache:
         self._kind: Kind = kind
         self._fingerprint = fingerprint
         self._backend = resolve_backend(backend)
+        self._index: IndexKind | Literal["auto"] = index
+        self._patience = patience
+        self._asked = 0.0
+        self._renewal: threading.Thread | None = None
         self._lock_timeout = lock_timeout
         self._guard = threading.RLock()
         self._held: Snapshot | None = None
@@ -100,7 +95,7 @@ class VectorCache:
     def search(
         self,
         load: Load,
-        generation: str,
+        generation: Generation,
         query: FloatArray,
         *,
         count: int,
@@ -115,20 +110,59 @@ class VectorCache:
         snapshot = self.current(load, generation)
         return snapshot.search(query, count=count, allowed=allowed, exclude=exclude)
 
-    def current(self, load: Load, generation: str) -> Snapshot:
+    def current(self, load: Load, generation: Generation) -> Snapshot:
         """Return the index of that generation: from memory, from the file, or built.
+
+        A large one (see ``patience``) may be of an earlier generation; `Snapshot.manifest` says of
+        which.
 
         Args:
             load: Reads every key and vector ``(D,)`` of this tenant from SQL; called only when
                 memory and file do not match, while no other process builds.
-            generation: Names the state of SQL. Read it before calling: data newer than it only
-                mean one more rebuild, never a stale answer.
+            generation: Names the state of SQL, or the function that asks for it. Read before
+                calling: data newer than it only mean one more rebuild, never a stale answer.
         """
         with self._guard:
-            if self._held is not None and self._matches(self._held.manifest, generation):
+            if self._held is not None and self._asked_lately():
                 return self._held
-            self._held = self._read(generation) or self._rebuild(load, generation)
+            wanted = generation() if callable(generation) else generation
+            self._asked = time.monotonic()
+            if self._held is None or not self._matches(self._held.manifest, wanted):
+                found = self._held if self._is_large(self._held) else self._read(wanted)
+                if found is None or not self._matches(found.manifest, wanted):
+                    found = self._late(found, load, wanted)
+                self._held = found
             return self._held
+
+    def _asked_lately(self) -> bool:
+        """Whether a large index was compared with SQL a moment ago: asking costs, too."""
+        return self._is_large(self._held) and (
+            time.monotonic() - self._asked < _ASKED_EVERY * self._patience
+        )
+
+    def _late(self, held: Snapshot | None, load: Load, generation: str) -> Snapshot:
+        """Return a new index or, where a large one may serve for a while, that one."""
+        if held is None or not self._is_large(held) or not self._matches(held.manifest, None):
+            return self._rebuild(load, generation)
+        renewing = self._renewal is not None and self._renewal.is_alive()
+        if time.time() - held.manifest.built_at > self._patience and not renewing:
+            self._renewal = threading.Thread(
+                target=self._renew, args=(load, generation), name="persona-index", daemon=True
+            )
+            self._renewal.start()
+        return held
+
+    def _renew(self, load: Load, generation: str) -> None:
+        try:
+            snapshot = self._rebuild(load, generation)
+        except Exception:
+            logger.exception("index %s could not be built again; the old one serves", self.path)
+            return
+        with self._guard:
+            self._held = snapshot
+
+    def _is_large(self, held: Snapshot | None) -> bool:
+        return self._patience > 0.0 and held is not None and held.manifest.index != "flat"
 
     def remove(self, *keys: str) -> int:
         """Erase vectors from the file and from memory at once; return how many there were.
@@ -165,47 +199,22 @@ class VectorCache:
         detail = self._difference(file.manifest, generation)
         state: IndexState = "stale" if detail else "fresh"
         manifest = file.manifest
-        return IndexStatus(state, self.path, detail, manifest.count, manifest.generation)
+        count = manifest.count - manifest.erased
+        return IndexStatus(state, self.path, detail, count, manifest.generation, manifest)
 
     def _erase(self, doomed: frozenset[str]) -> int:
         """Take keys out of the file and return how many it had; unlocked readers see old or new."""
         if not self.path.parent.exists():
             return 0
         with self._lock():
-            files.sweep(self.path)
-            try:
-                file = self._verified()
-            except FileNotFoundError:
-                return 0
-            except ArtefactError:
-                files.delete(self.path)
-                return 0
-            gone = len(doomed.intersection(file.keys))
-            if gone:
-                self._rewrite_without(file, doomed)
-            return gone
-
-    def _rewrite_without(self, file: IndexFile, doomed: frozenset[str]) -> None:
-        """Replace the file by one without these keys, or delete it where it cannot be read."""
-        if file.manifest.backend != self._backend.name or doomed.issuperset(file.keys):
-            files.delete(self.path)
-            return
-        try:
-            snapshot = read_snapshot(file, backend=self._backend)
-        except ArtefactError:
-            files.delete(self.path)
-            return
-        rows = [row for row, key in enumerate(file.keys) if key not in doomed]
-        keys = tuple(file.keys[row] for row in rows)
-        vectors = snapshot.searcher.vectors()[rows]
-        self._write(from_vectors(keys, vectors, manifest=file.manifest, backend=self._backend))
+            return erase_keys(self.path, doomed, self._backend)
 
     def _rebuild(self, load: Load, generation: str) -> Snapshot:
         """Build from SQL and write the file, unless another process just did."""
         with ExitStack() as stack:
             locked = self._try_to_lock(stack)
             found = self._read(generation) if locked else None
-            if found is not None:
+            if found is not None and self._matches(found.manifest, generation):
                 return found
             wanted = Manifest(
                 tenant=self._tenant,
@@ -216,16 +225,22 @@ class VectorCache:
                 width=0,
                 backend=self._backend.name,
             )
-            snapshot = build_snapshot(load(), manifest=wanted, backend=self._backend)
+            snapshot = build_snapshot(
+                load(), manifest=wanted, backend=self._backend, index=self._index
+            )
             if locked:
                 self._try_to_write(snapshot)
             return snapshot
 
     def _read(self, generation: str) -> Snapshot | None:
-        """Return the file's snapshot, or None where it has to be built again."""
+        """Return the file's snapshot, or None where it has to be built again.
+
+        One of an earlier generation is returned where it is large enough to serve for a while.
+        """
         try:
             file = self._verified()
-            if not self._matches(file.manifest, generation):
+            late = self._patience > 0.0 and file.manifest.index != "flat"
+            if not self._matches(file.manifest, None if late else generation):
                 return None
             return read_snapshot(file, backend=self._backend)
         except FileNotFoundError:
@@ -235,10 +250,10 @@ class VectorCache:
             return None
 
     def _verified(self) -> IndexFile:
-        """Read the file and check it against its checksum."""
-        return files.unpack(self.path.read_bytes())
+        """Map the file and check it against its checksums."""
+        return files.read(self.path)
 
-    def _matches(self, manifest: Manifest, generation: str) -> bool:
+    def _matches(self, manifest: Manifest, generation: str | None) -> bool:
         return not self._difference(manifest, generation)
 
     def _difference(self, manifest: Manifest, generation: str | None) -> str:
@@ -249,6 +264,8 @@ class VectorCache:
             "fingerprint": self._fingerprint,
             "backend": self._backend.name,
         }
+        if self._backend.name == "faiss":
+            wanted["index"] = kind_for(manifest.count, self._index)
         if generation is not None:
             wanted["generation"] = generation
         return "; ".join(
@@ -277,8 +294,10 @@ class VectorCache:
             self._tell(error)
 
     def _write(self, snapshot: Snapshot) -> None:
-        content = files.pack(snapshot.manifest, snapshot.keys, snapshot.searcher.dump())
-        files.write_atomically(self.path, content)
+        payload = snapshot.searcher.dump()
+        files.write_atomically(
+            self.path, files.pack(snapshot.manifest, snapshot.keys, payload.data)
+        )
 
     def _tell(self, error: Exception) -> None:
         """Log once that the index lives in memory only."""

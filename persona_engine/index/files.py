@@ -1,8 +1,11 @@
-"""The file of one index: manifest and vectors in one, replaced as a whole or not at all.
+"""The file of one index: manifest, keys and vectors in one, replaced as a whole or not at all.
 
-Layout: magic, length of the header (8 bytes, little-endian), header (JSON: the manifest), and the
-body: length of the keys (8 bytes), keys (JSON), and the vectors as their backend writes them. The
-checksum covers the header's other fields and the body, and is checked before anything is parsed.
+Layout: magic, length of the header (8 bytes, little-endian), header (JSON: the manifest, padded),
+body (the keys, then the vectors as their backend writes them), and the sha256 of each mebibyte of
+the body. The manifest's checksum covers its other fields and those hashes; everything is checked
+before anything is parsed. The file is mapped into memory, not copied. Erasing somebody overwrites
+their key and vector where they lie, and what that changes of the hashes: forgetting one of a
+million costs milliseconds, and whoever has the file mapped sees it at once.
 """
 
 from __future__ import annotations
@@ -11,19 +14,27 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
+
+import numpy as np
 
 from persona_engine.errors import ArtefactError
-from persona_engine.index.backends import BackendName
+from persona_engine.index.backends import BackendName, Hole
+from persona_engine.index.keys import Bytes, KeyTable
+from persona_engine.index.kinds import IndexKind
 
 Kind = Literal["users", "instructions"]
-FORMAT = 1
+Buffer = bytes | memoryview
+FORMAT = 2
 _MAGIC = b"persona-index\n"
 _LENGTH = 8
 _LONGEST_HEADER = 1 << 20
+_PADDING = 256
+_BLOCK = 1 << 20
+_HASH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +46,16 @@ class Manifest:
         kind: What the vectors stand for.
         fingerprint: Feature space of the vectors.
         generation: State of the SQL data that it was built from, as the store names it.
-        count: Number of vectors.
+        count: Number of vectors, erased ones too.
         width: Their length.
         backend: What wrote the vectors and can read them.
-        sha256: Over all of the above and the body.
+        index: How they are searched.
+        effort: Lists that a search looks through, or candidates that it keeps; 0 for all.
+        recall: Share of the ten nearest that was found when it was built.
+        built_at: When, in seconds since 1970.
+        erased: How many vectors were erased since.
+        length: Of the body, in bytes.
+        sha256: Over all of the above and the hashes of the body.
         format: Version of the layout.
     """
 
@@ -49,17 +66,33 @@ class Manifest:
     count: int
     width: int
     backend: BackendName
+    index: IndexKind = "flat"
+    effort: int = 0
+    recall: float = 1.0
+    built_at: float = 0.0
+    erased: int = 0
+    length: int = 0
     sha256: str = ""
     format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file as read and verified: its manifest, keys and the backend's bytes."""
+    """A file as mapped and verified: its manifest, keys and the backend's bytes.
+
+    Args:
+        manifest: What it says of itself.
+        keys: The names, which lie at the start of the body.
+        payload: The backend's bytes.
+        body: Where the body begins in the file.
+        hashes: ``(blocks, 32)`` sha256 of each block of the body.
+    """
 
     manifest: Manifest
-    keys: tuple[str, ...]
-    payload: bytes
+    keys: KeyTable
+    payload: Bytes
+    body: int
+    hashes: Bytes
 
 
 def index_path(folder: Path, *, tenant: str, kind: Kind) -> Path:
@@ -73,54 +106,132 @@ def index_path(folder: Path, *, tenant: str, kind: Kind) -> Path:
     return folder / digest[:32] / f"{kind}.index"
 
 
-def pack(manifest: Manifest, keys: Sequence[str], payload: bytes) -> bytes:
-    """Return the bytes of a file, with the checksum filled in."""
-    named = json.dumps(list(keys)).encode()
-    body = len(named).to_bytes(_LENGTH, "little") + named + payload
-    header = json.dumps(asdict(replace(manifest, sha256=_checksum(manifest, body)))).encode()
-    return _MAGIC + len(header).to_bytes(_LENGTH, "little") + header + body
+def pack(manifest: Manifest, keys: KeyTable, payload: Buffer) -> Iterator[Buffer]:
+    """Yield the pieces of a file, with lengths and checksums filled in."""
+    body = (*keys.buffers(), payload)
+    length = sum(len(each) for each in body)
+    hashes = b"".join(_block_hashes(body))
+    described = replace(manifest, length=length)
+    header = _header(replace(described, sha256=_checksum(described, hashes)))
+    yield _MAGIC + len(header).to_bytes(_LENGTH, "little") + header
+    yield from body
+    yield hashes
 
 
-def unpack(content: bytes) -> IndexFile:
+def read(path: Path) -> IndexFile:
+    """Map a file and check all of it.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ArtefactError: It is damaged, cut short, or something else.
+    """
+    if not path.stat().st_size:
+        raise ArtefactError("file is not an index")
+    return unpack(np.memmap(path, np.uint8, "r"))
+
+
+def unpack(content: Bytes) -> IndexFile:
     """Read what `pack` wrote.
 
     Raises:
         ArtefactError: It is damaged, cut short, or something else.
     """
-    manifest, body = _split(content)
-    if _checksum(manifest, body) != manifest.sha256:
+    manifest, start = _manifest(content)
+    body = content[start : start + manifest.length]
+    hashes = content[start + manifest.length :]
+    found = b"".join(_block_hashes((body.data,))) if len(body) == manifest.length else b""
+    if hashes.tobytes() != found or _checksum(manifest, found) != manifest.sha256:
         raise ArtefactError("index does not match its checksum")
-    length = int.from_bytes(body[:_LENGTH], "little")
-    keys = json.loads(body[_LENGTH : _LENGTH + length])
-    if len(keys) != manifest.count:
-        raise ArtefactError(f"index names {len(keys)} keys, its manifest {manifest.count}")
-    return IndexFile(manifest, tuple(keys), body[_LENGTH + length :])
+    keys, length = KeyTable.read(body, manifest.count)
+    return IndexFile(manifest, keys, body[length:], start, hashes.reshape(-1, _HASH))
 
 
-def _split(content: bytes) -> tuple[Manifest, bytes]:
-    """Return manifest and body, neither verified yet."""
+def erase(path: Path, file: IndexFile, rows: Sequence[int], holes: Sequence[Hole]) -> None:
+    """Overwrite keys and vectors where they lie, and make it durable. Call it under the lock.
+
+    A reader that comes meanwhile finds the file damaged, and builds it again.
+
+    Args:
+        path: The file that was read.
+        file: As it was read.
+        rows: Whose keys.
+        holes: What of the payload.
+    """
+    start = file.manifest.length - len(file.payload)
+    gaps = [Hole(*file.keys.span(row), 0) for row in rows]
+    gaps += [Hole(start + hole.offset, hole.length, hole.fill) for hole in holes]
+    hashes = np.array(file.hashes)
+    with path.open("r+b") as stream:
+        for gap in gaps:
+            stream.seek(file.body + gap.offset)
+            stream.write(bytes([gap.fill]) * gap.length)
+        for block in sorted({each for gap in gaps for each in gap.blocks(_BLOCK)}):
+            content = _read_block(stream, file, block)
+            hashes[block] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+        stream.seek(file.body + file.manifest.length)
+        stream.write(hashes.tobytes())
+        changed = replace(file.manifest, erased=file.manifest.erased + len(rows))
+        header = _header(replace(changed, sha256=_checksum(changed, hashes.tobytes())))
+        stream.seek(len(_MAGIC) + _LENGTH)
+        stream.write(header.ljust(file.body - len(_MAGIC) - _LENGTH))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _read_block(stream: IO[bytes], file: IndexFile, block: int) -> bytes:
+    stream.seek(file.body + block * _BLOCK)
+    return stream.read(min(_BLOCK, file.manifest.length - block * _BLOCK))
+
+
+def _header(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON, with room for what erasing changes."""
+    plain = json.dumps(asdict(manifest)).encode()
+    return plain.ljust(-(-(len(plain) + 16) // _PADDING) * _PADDING)
+
+
+def _manifest(content: Bytes) -> tuple[Manifest, int]:
+    """Return the manifest, not verified yet, and where the body begins."""
     start = len(_MAGIC) + _LENGTH
-    length = int.from_bytes(content[len(_MAGIC) : start], "little")
-    if content[: len(_MAGIC)] != _MAGIC or length > _LONGEST_HEADER:
+    length = int.from_bytes(content[len(_MAGIC) : start].tobytes(), "little")
+    if content[: len(_MAGIC)].tobytes() != _MAGIC or length > _LONGEST_HEADER:
         raise ArtefactError("file is not an index")
     try:
-        header = json.loads(content[start : start + length])
-        wanted = {field.name: header[field.name] for field in fields(Manifest)}
+        header = json.loads(content[start : start + length].tobytes())
+        if header["format"] != FORMAT:
+            raise ArtefactError(f"index has format {header['format']!r}, expected {FORMAT}")
+        manifest = Manifest(**{field.name: header[field.name] for field in fields(Manifest)})
     except (ValueError, KeyError, TypeError) as error:
         raise ArtefactError("index has a damaged manifest") from error
-    if wanted["format"] != FORMAT:
-        raise ArtefactError(f"index has format {wanted['format']!r}, expected {FORMAT}")
-    return Manifest(**wanted), content[start + length :]
+    if type(manifest.length) is not int or type(manifest.count) is not int or manifest.count < 0:
+        raise ArtefactError("index has a damaged manifest")
+    return manifest, start + length
 
 
-def _checksum(manifest: Manifest, body: bytes) -> str:
-    """Return the sha256 of manifest, without its own, and body."""
+def _block_hashes(pieces: Sequence[Buffer]) -> Iterator[bytes]:
+    """Yield the sha256 of each mebibyte of the pieces, taken as one."""
+    digest, room = hashlib.sha256(), _BLOCK
+    filled = False
+    for piece in pieces:
+        view, done = memoryview(piece), 0
+        while done < len(view):
+            part = view[done : done + room]
+            digest.update(part)
+            done, room, filled = done + len(part), room - len(part), True
+            if not room:
+                yield digest.digest()
+                digest, room, filled = hashlib.sha256(), _BLOCK, False
+    if filled:
+        yield digest.digest()
+
+
+def _checksum(manifest: Manifest, hashes: bytes) -> str:
+    """Return the sha256 of manifest, without its own, and the hashes of the body."""
     digest = hashlib.sha256(json.dumps(asdict(replace(manifest, sha256=""))).encode())
-    digest.update(body)
+    digest.update(hashes)
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: Iterator[Buffer]) -> None:
     """Replace the file: a reader sees the old or the new one, also after a power cut.
 
     Temporary files of writers that died are removed first, for they hold vectors too. Call it
@@ -131,7 +242,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            for piece in content:
+                stream.write(piece)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

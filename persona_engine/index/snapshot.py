@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice, pairwise
+from typing import Literal
 
 import numpy as np
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.index.backends import Backend, Searcher
+from persona_engine.index.backends import Backend, Built, Searcher
 from persona_engine.index.files import IndexFile, Manifest
+from persona_engine.index.keys import KeyTable
+from persona_engine.index.kinds import IndexKind, kind_for
 from persona_engine.types import FloatArray, IntArray
+
+_CHUNK = 4_096
 
 
 @dataclass(frozen=True)
@@ -21,23 +26,19 @@ class Snapshot:
 
     Args:
         manifest: Whose vectors, of what, from which state of SQL.
-        keys: Name of each vector, ascending.
+        keys: Name of each vector, ascending; blank where it was erased.
         searcher: The vectors, unit length (or zero).
     """
 
     manifest: Manifest
-    keys: tuple[str, ...]
+    keys: KeyTable
     searcher: Searcher
 
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {key: row for row, key in enumerate(self.keys)}
-
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.keys) - len(self.keys.erased)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._rows
+        return key in self.keys
 
     def search(
         self,
@@ -61,78 +62,103 @@ class Snapshot:
         """
         if count < 1:
             raise InvalidInputError(f"count is {count!r}, expected at least 1")
-        unit = _unit_query(query, width=self.manifest.width if self.keys else None)
-        if not self.keys:
+        unit = _unit_query(query, width=self.manifest.width if len(self.keys) else None)
+        if not len(self.keys):
             return []
         rows, cosines = self.searcher.search(
             unit,
             count=count,
             allowed=None if allowed is None else self._numbers(allowed),
-            excluded=self._numbers(exclude),
+            excluded=self._excluded(exclude),
         )
-        found = [
-            (self.keys[row], float(np.clip(cosine, -1.0, 1.0)))
-            for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
-        ]
+        named = zip(map(self.keys.key, rows.tolist()), cosines.tolist(), strict=True)
+        found = [(key, max(-1.0, min(1.0, cosine))) for key, cosine in named if key is not None]
         return sorted(found, key=lambda each: (-each[1], each[0]))
+
+    def _excluded(self, exclude: Collection[str]) -> IntArray:
+        """Return the row numbers to leave out: the named ones, and those that were erased."""
+        if not exclude:
+            return self.keys.erased
+        return np.union1d(self._numbers(exclude), self.keys.erased)
 
     def _numbers(self, keys: Collection[str]) -> IntArray:
         """Return the row numbers of the keys that are in the index, ascending."""
-        rows = {self._rows[key] for key in keys if key in self._rows}
+        rows = {row for key in keys if (row := self.keys.find(key)) is not None}
         return np.array(sorted(rows), np.int64)
 
 
 def build_snapshot(
-    entries: Iterable[tuple[str, FloatArray]], *, manifest: Manifest, backend: Backend
+    entries: Iterable[tuple[str, FloatArray]],
+    *,
+    manifest: Manifest,
+    backend: Backend,
+    index: IndexKind | Literal["auto"] = "auto",
 ) -> Snapshot:
     """Index entries, whatever their order; a zero vector has cosine 0 to everything.
 
+    Args:
+        entries: Keys and vectors ``(D,)``; read once, and held as one array.
+        manifest: Of what; the rest is filled in.
+        backend: Builds the index.
+        index: Its kind, or ``auto`` for the one that suits their number.
+
     Raises:
-        InvalidInputError: A key occurs twice, or a vector is not finite or of another width.
+        InvalidInputError: A key occurs twice, vectors differ in width, or one is not finite.
     """
-    ordered = sorted(entries, key=lambda entry: entry[0])
-    keys = tuple(key for key, _ in ordered)
-    for before, after in pairwise(keys):
-        if before == after:
-            raise InvalidInputError(f"key {after!r} occurs twice, expected one vector for each")
-    vectors = _unit_rows(keys, [vector for _, vector in ordered])
-    return from_vectors(keys, vectors, manifest=manifest, backend=backend)
-
-
-def from_vectors(
-    keys: tuple[str, ...], vectors: FloatArray, *, manifest: Manifest, backend: Backend
-) -> Snapshot:
-    """Index unit vectors ``(n, D)`` under keys in ascending order."""
+    keys: list[str] = []
+    chunks: list[FloatArray] = []
+    remaining = iter(entries)
+    while part := list(islice(remaining, _CHUNK)):
+        names = [key for key, _ in part]
+        keys += names
+        chunks.append(_unit_rows(names, [vector for _, vector in part]))
+    vectors = _joined(chunks)
+    if any(first >= second for first, second in pairwise(keys)):
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        keys, vectors = [keys[row] for row in order], vectors[order]
+    twice = next((first for first, second in pairwise(keys) if first == second), None)
+    if twice is not None:
+        raise InvalidInputError(f"key {twice!r} occurs twice, expected one vector for each")
+    searcher = backend.build(vectors, kind_for(len(keys), index))
     count, width = vectors.shape
-    described = Manifest(
-        tenant=manifest.tenant,
-        kind=manifest.kind,
-        fingerprint=manifest.fingerprint,
-        generation=manifest.generation,
+    described = replace(
+        manifest,
         count=count,
         width=width,
         backend=backend.name,
+        built_at=time.time(),
+        **asdict(searcher.built),
     )
-    return Snapshot(described, keys, backend.build(vectors))
+    return Snapshot(described, KeyTable.of(keys), searcher)
 
 
 def read_snapshot(file: IndexFile, *, backend: Backend) -> Snapshot:
     """Return the snapshot that a verified file holds."""
     manifest = file.manifest
-    searcher = backend.load(file.payload, count=manifest.count, width=manifest.width)
+    built = Built(manifest.index, manifest.effort, manifest.recall)
+    searcher = backend.load(file.payload, built, count=manifest.count, width=manifest.width)
     return Snapshot(manifest, file.keys, searcher)
 
 
-def _unit_rows(keys: tuple[str, ...], vectors: list[FloatArray]) -> FloatArray:
+def _joined(chunks: list[FloatArray]) -> FloatArray:
+    """Return all rows as one array, ``(n, D)``."""
+    if len({each.shape[1] for each in chunks}) > 1:
+        raise _several_widths({(each.shape[1],) for each in chunks})
+    return np.concatenate(chunks) if chunks else np.zeros((0, 1), np.float32)
+
+
+def _several_widths(widths: Collection[tuple[int, ...]]) -> InvalidInputError:
+    return InvalidInputError(
+        f"vectors have shapes {sorted(widths)}, expected one width for all",
+        remedy="encode them again with one encoder",
+    )
+
+
+def _unit_rows(keys: Sequence[str], vectors: list[FloatArray]) -> FloatArray:
     """Return the vectors at unit length, ``(n, D)``."""
     widths = {np.shape(vector) for vector in vectors}
     if len(widths) > 1 or any(len(shape) != 1 or shape[0] < 1 for shape in widths):
-        raise InvalidInputError(
-            f"vectors have shapes {sorted(widths)}, expected one width for all",
-            remedy="encode them again with one encoder",
-        )
-    if not vectors:
-        return np.zeros((0, 1), np.float32)
+        raise _several_widths(widths)
     stacked = np.stack(vectors).astype(np.float32)  # (n, D)
     finite = np.isfinite(stacked).all(axis=1)
     if not finite.all():

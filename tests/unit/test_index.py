@@ -19,6 +19,8 @@ from persona_engine.errors import (
     StoreUnavailableError,
 )
 from persona_engine.index import VectorCache, backends, files
+from persona_engine.index.backends import Built
+from persona_engine.index.faiss_backend import FaissBackend
 from persona_engine.index.locking import exclusive
 
 BACKENDS = ("faiss", "numpy")
@@ -107,15 +109,17 @@ def test_foreign_bytes_never_reach_faiss(tmp_path, monkeypatch):
     whole = cache.path.read_bytes()
     cache.path.write_bytes(whole[:-1] + b"\x00")
 
-    def parse(payload):
+    def parse(*arguments):
         raise AssertionError("FAISS was handed bytes that failed their checksum")
 
     monkeypatch.setattr(faiss, "deserialize_index", parse)
+    monkeypatch.setattr(faiss, "read_index", parse)
     assert cache_in(tmp_path, backend="faiss").status().state == "damaged"
     fresh = cache_in(tmp_path, backend="faiss")
     assert len(fresh.search(lambda: rows_of(5), "1", np.ones(8), count=2)) == 2
-    with pytest.raises(ArtefactError, match="expected a flat FAISS index"):
-        backends.FaissBackend(faiss).load(b"IwFl" + b"\x00" * 80, count=1, width=1)
+    foreign = np.frombuffer(b"IwFl" + b"\x00" * 80, np.uint8)
+    with pytest.raises(ArtefactError, match="expected one of kind 'flat'"):
+        FaissBackend(faiss).load(foreign, Built(), count=1, width=1)
 
 
 def test_status_names_count_and_generation(tmp_path):
@@ -179,12 +183,12 @@ def test_removal_deletes_a_file_that_cannot_be_read(tmp_path):
 
 def test_removal_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     cache = cache_in(tmp_path)
-    cache.current(lambda: rows_of(5), "1")
+    cache.current(lambda: rows_of(50), "1")
 
-    def full(path, content):
+    def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "write_atomically", full)
+    monkeypatch.setattr(files, "erase", full)
     with pytest.raises(StoreUnavailableError, match="No space left"):
         cache.remove("u00001")
 
