@@ -45,8 +45,8 @@ from persona_engine.types import (
 
 ROUNDS, TOKENS, PROMPT_TOKENS = 5, 96, 120
 QUICK_ROUNDS, QUICK_TOKENS, QUICK_PROMPT = 1, 6, 60
-ROWS, SPECULATED, K = 8, 12, 10
-GAIN_SEEDS = 8
+ROWS, SPECULATED, K = 8, 24, 10
+GAIN_SEEDS = 24
 FULL = 0.97  # of the tokens, at least, so that costs compare
 
 
