@@ -124,7 +124,7 @@ class EngineConfig(BaseSettings):
     half_life_days: float | None = Field(default=None, gt=0.0)
     half_life_answers: float | None = Field(default=None, gt=0.0)
     label_noise: float = Field(default=0.0, ge=0.0, le=1 / 3)
-    change_hazard: float = Field(default=0.01, ge=0.0, le=0.5)
+    change_hazard: float = Field(default=0.02, ge=0.0, le=0.5)
     refit_every: int = Field(default=16, ge=1)
     attributes: Path | None = None
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)

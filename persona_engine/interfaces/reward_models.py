@@ -14,6 +14,7 @@ from persona_engine.types import (
     CrowdEvidence,
     Evidence,
     FloatArray,
+    IntArray,
     LogLikelihood,
     Population,
     Posterior,
@@ -73,7 +74,6 @@ class RewardModel(ABC):
         """Return the posterior of many users at once."""
         return [self.infer(population, each) for each in evidence]
 
-    @abstractmethod
     def infer_crowd(self, population: Population, crowd: CrowdEvidence) -> Sequence[Posterior]:
         """Return the posterior of many users who compared shared responses, as `infer` gives each.
 
@@ -82,6 +82,7 @@ class RewardModel(ABC):
         """
         return self.infer_many(population, list(crowd))
 
+    @abstractmethod
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, as `infer` on all of them gives it."""
 
@@ -116,10 +117,10 @@ class RewardModel(ABC):
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return the user's preference embedding, ``(k,)``: near users prefer alike."""
 
-
     def embed_many(self, population: Population, posteriors: Sequence[Posterior]) -> FloatArray:
         """Return the preference embeddings of one or more users, ``(U, k)``."""
         return np.stack([self.embed(population, each) for each in posteriors])
+
 
 def given(context: Context | None) -> dict[str, Context]:
     """Return the keyword arguments that hand a context to `RewardModel.score` and ``logit``.
@@ -139,19 +140,21 @@ class AsksLanguageModel(Protocol):
 
 @runtime_checkable
 class ComparesHistories(Protocol):
-    """A reward model that can tell how likely stretches of one person's answers are.
+    """A reward model that can tell how likely answers are, given those since some moment.
 
     With it the engine finds where a person's taste has changed. A model without it goes on working:
     older answers then only fade, as far as a half-life is set.
     """
 
-    def log_likelihood_of_spans(
-        self, population: Population, evidence: Evidence, spans: IntArray
+    def log_likelihoods_since(
+        self, population: Population, evidence: Evidence, starts: IntArray
     ) -> FloatArray:
-        """Return ``log ∫ P(comparisons begin to end | taste) P(taste)`` of each span, ``(S,)``.
+        """Return ``log P(answer t | answers s … t-1)`` for each start ``s``, ``(C, n)``.
+
+        0 where ``t < s``. What is predicted before any answer is the prior's.
 
         Args:
             population: What all users share.
             evidence: One user's comparisons, oldest first.
-            spans: ``(S, 2)`` first row, and row after the last, of each; empty ones give 0.
+            starts: ``(C,)`` ascending rows.
         """

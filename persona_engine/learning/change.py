@@ -2,14 +2,16 @@
 
 Bayesian change points (Fearnhead 2006, "Exact and efficient Bayesian inference for multiple
 changepoint problems"; Adams & MacKay 2007, arXiv:0710.3742): a person's answers fall into stretches
-of one taste each, drawn anew from the population. With ``L(i, j)`` the log marginal likelihood of
-answers ``i … j-1`` and ``h_i`` the probability that the taste changed before answer ``i``,
+of one taste each, drawn anew from the population. With ``L(i, j)`` the log-likelihood of answers
+``i … j-1``, each given those before it from ``i`` on, and ``h_i`` the probability that the taste
+changed before answer ``i``,
 
     F_j = log Σ_{i<j} exp(F_i + log h_i + Σ_{i<k<j} log(1 - h_k) + L(i, j))
 
 and the last stretch began at ``i`` with a probability in proportion to its term of ``F_n``. Answers
-then count as much as it is probable that they are of the last stretch: what was said before a
-reliable reversal is given up, and the posterior is wide again, instead of an average of two tastes.
+then count as much as it is probable that they are of the last stretch, and not at all where that is
+less than ½: what was said before a reliable reversal is given up, and the posterior is wide again,
+instead of an average of two tastes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from persona_engine.types import Evidence, FloatArray, IntArray, Population
 FEWEST = 9
 """Answers below which no change is looked for: so few tell a change from noise in nobody."""
 
-_EACH_SPACING = 8  # starts of stretches that are considered before their spacing doubles
+_GIVEN_UP = 0.5
+_STARTS_APART = 8  # starts of stretches that are considered before their spacing doubles
+_DENSE = 16  # answers that are looked at before their spacing doubles; the latest are all
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Changes:
     are the half-lives of `persona_engine.weighing.EvidencePolicy`; both go together.
     """
 
-    hazard: float = 0.01
+    hazard: float = 0.02
 
     def watches(self, model: RewardModel) -> bool:
         """Return whether changes of taste are looked for with this model."""
@@ -59,16 +63,17 @@ class Changes:
         watched = self.hazard > 0.0 and model.personal and count >= FEWEST
         if not watched or not isinstance(model, ComparesHistories):
             return np.ones(count, np.float32)
-        starts = _starts(count)
-        bounds = np.append(starts, count)  # (C+1,)
-        first, last = np.triu_indices(len(bounds), 1)
-        spans = np.stack([bounds[first], bounds[last]], 1)
-        likely = np.full((len(bounds), len(bounds)), -np.inf)
-        likely[first, last] = model.log_likelihood_of_spans(population, evidence, spans)
-        begins = _last_start(likely, self._chances(starts))  # (C,)
-        valid = np.zeros(count)
-        valid[starts] = begins
-        result: FloatArray = np.minimum(np.cumsum(valid), 1.0).astype(np.float32)
+        looked_at = _thinned(count, _DENSE)
+        starts = np.searchsorted(looked_at, _thinned(count, _STARTS_APART))
+        starts = np.unique(np.minimum(starts, len(looked_at) - 1))
+        each = model.log_likelihoods_since(population, evidence.take(looked_at), starts)
+        ends = np.append(starts, len(looked_at))
+        sums = np.concatenate([np.zeros((len(starts), 1)), np.cumsum(each, 1)], 1)[:, ends]
+        chances = 1.0 - (1.0 - self.hazard) ** np.diff(looked_at[starts], prepend=0)
+        valid = np.zeros(len(looked_at))
+        valid[starts] = _last_start(sums, chances)
+        reach = np.searchsorted(looked_at, np.arange(count), side="right") - 1
+        result: FloatArray = np.minimum(np.cumsum(valid), 1.0).astype(np.float32)[reach]
         return result
 
     def reweighed(self, model: RewardModel, population: Population, evidence: Evidence) -> Evidence:
@@ -76,36 +81,33 @@ class Changes:
         valid = self.validity(model, population, evidence)
         if (valid == 1.0).all():
             return evidence
-        return replace(evidence, weight=evidence.weight * valid)
-
-    def _chances(self, starts: IntArray) -> Doubles:
-        """Return P(a stretch begins at each start): it stands for those up to the one before."""
-        chances: Doubles = 1.0 - (1.0 - self.hazard) ** np.diff(starts, prepend=0)
-        return chances
+        # A model that is sure of single answers would hear even a faint one of them.
+        held = np.where(valid < _GIVEN_UP, np.float32(0.0), valid)
+        return replace(evidence, weight=evidence.weight * held)
 
 
-def _starts(count: int) -> IntArray:
-    """Return where stretches may begin, ascending from 0: the later, the denser.
+def _thinned(count: int, dense: int) -> IntArray:
+    """Return rows to look at, ascending from 0: the later, the denser.
 
     Examples:
-        >>> _starts(20).tolist()
-        [0, 2, 4, 6, 8, 10, 12, 13, 14, 15, 16, 17, 18, 19]
+        >>> _thinned(20, 4).tolist()
+        [0, 4, 8, 10, 12, 14, 16, 17, 18, 19]
     """
     found = []
     place, spacing = count - 1, 1
     while place > 0:
         found.append(place)
-        if len(found) % _EACH_SPACING == 0:
+        if len(found) % dense == 0:
             spacing *= 2
         place -= spacing
     return np.array([0, *found[::-1]], np.int64)
 
 
-def _last_start(likely: Doubles, chances: Doubles) -> Doubles:
+def _last_start(sums: Doubles, chances: Doubles) -> Doubles:
     """Return P(the last stretch began at each start), ``(C,)``.
 
     Args:
-        likely: ``(C+1, C+1)`` log-likelihood of the stretch from each start to each end.
+        sums: ``(C, C+1)`` log-likelihood of the answers from each start to each end.
         chances: ``(C,)`` P(a stretch begins there); what stands at the first makes no difference.
     """
     count = len(chances)
@@ -115,7 +117,7 @@ def _last_start(likely: Doubles, chances: Doubles) -> Doubles:
     terms = np.zeros(count)
     for end in range(1, count + 1):
         inside = goes_on[end - 1] - goes_on[:end]
-        terms = before[:end] + begins[:end] + inside + likely[:end, end]
+        terms = before[:end] + begins[:end] + inside + sums[:end, end]
         if end < count:
             before[end] = np.logaddexp.reduce(terms)
     result: Doubles = np.exp(terms - np.logaddexp.reduce(terms))

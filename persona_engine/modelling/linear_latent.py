@@ -9,8 +9,8 @@ import numpy as np
 from persona_engine.interfaces import RewardModel
 from persona_engine.modelling.checks import require_fit, require_width
 from persona_engine.modelling.crowd import CrowdPosteriors
+from persona_engine.modelling.histories import log_likelihoods_since
 from persona_engine.modelling.inference import infer_batches, infer_one, update_one
-from persona_engine.modelling.spans import log_likelihood_of_spans
 from persona_engine.types import (
     Context,
     Evidence,
@@ -63,8 +63,8 @@ class LinearLatentModel(RewardModel):
         self._check(population, evidence.chosen)
         return update_one(population, posterior, evidence)
 
-    def log_likelihood_of_spans(
-        self, population: Population, evidence: Evidence, spans: IntArray
+    def log_likelihoods_since(
+        self, population: Population, evidence: Evidence, starts: IntArray
     ) -> FloatArray:
         """Return how likely each stretch of one user's comparisons is, ``(S,)``, by Laplace.
 
@@ -74,7 +74,9 @@ class LinearLatentModel(RewardModel):
             spans: ``(S, 2)`` first row, and row after the last, of each.
         """
         self._check(population, evidence.chosen)
-        return log_likelihood_of_spans(population, evidence, spans)
+        projected = (evidence.chosen - evidence.rejected) @ population.arrays["projection"]
+        latent = projected[:, 1:].astype(np.float64)
+        return log_likelihoods_since(latent @ latent.T, projected[:, 0], evidence, starts)
 
     def score(
         self,

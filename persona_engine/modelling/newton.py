@@ -123,21 +123,6 @@ def posteriors_of_many(
     return np.ascontiguousarray((z + step).T), covariance
 
 
-def log_evidence_of_many(rows: Floats, offset: Floats, weight: Floats, target: Floats) -> Floats:
-    """Return Laplace's log marginal likelihoods ``(U,)`` of many users under ``N(0, I)``.
-
-    ``log p(D | ẑ) - |ẑ|²/2 - log det(I + H)/2`` with the mode ``ẑ`` and the curvature ``H`` of the
-    likelihood there (MacKay 1992). Arguments as in `posteriors_of_many`.
-    """
-    batch = _Batch(rows, offset, weight, target)
-    z, logits = _modes(batch)
-    lower = batch.factor(sigmoid(logits))
-    fit = np.einsum("nu,nu->u", weight, pair_loss(logits, target))
-    volume = np.log(np.einsum("kku->ku", lower)).sum(0)
-    result: Floats = -fit - 0.5 * np.square(z).sum(0) - volume
-    return result
-
-
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Many users' comparisons, as `posteriors_of_many` takes them."""

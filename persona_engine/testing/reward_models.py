@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from persona_engine.testing import (
     crowd_checks,
+    history_checks,
     inference_checks,
     scoring_checks,
     state_checks,
@@ -56,8 +57,9 @@ REWARD_MODEL_CHECKS: Mapping[str, Check[RewardModelSubject]] = MappingProxyType(
             state_checks.arguments_stay_unchanged,
             state_checks.fit_is_deterministic,
             state_checks.small_data_is_survived,
-            import_is_light,
+            history_checks.histories_are_compared,
             unlearning_checks.unlearning_takes_the_user_out,
+            import_is_light,
             docstring_teaches,
         )
     }

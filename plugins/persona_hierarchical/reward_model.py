@@ -27,6 +27,8 @@ from persona_engine.types import (
 from persona_hierarchical.landmarks import mapped, mapped_crowd, mapped_evidence
 from persona_hierarchical.scoring import (
     key_of_one,
+from persona_hierarchical.histories import answers_since
+from persona_hierarchical.influence import unlearned
 from persona_hierarchical.influence import unlearned
     keys_of,
     recalled,
@@ -156,27 +158,13 @@ class Hierarchical(LinearLatentModel):
         updated = super().update(population, posterior, evidence)
         return remembering(population, updated, evidence, posterior)
 
-    def score(
-        self,
-        population: Population,
-        posteriors: Sequence[Posterior],
-        responses: FloatArray,
-        *,
-        context: Context | None = None,
-    ) -> Score:
-        """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
-
-        Zero is the population's mean response. The spread holds the user's and the shared weights'.
-        """
-        for posterior in posteriors:
-            posterior.require(population)
-        responses = mapped(population, responses)
-    def log_likelihood_of_spans(
-        self, population: Population, evidence: Evidence, spans: IntArray
+    def log_likelihoods_since(
+        self, population: Population, evidence: Evidence, starts: IntArray
     ) -> FloatArray:
         """Return how likely each stretch of one user's comparisons is, by their tastes alone."""
         evidence = mapped_evidence(population, evidence)
-        return super().log_likelihood_of_spans(population, evidence, spans)
+        self._check(population, evidence.chosen)
+        return answers_since(population, evidence, starts)
 
     def unlearn(self, population: Population, evidence: Evidence) -> Population | None:
         """Return the population without a user's comparisons, by one Newton step on the bound.

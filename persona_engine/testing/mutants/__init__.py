@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from persona_engine.interfaces import RewardModel
-from persona_engine.testing.mutants import beliefs, replies, state, unlearning
+from persona_engine.testing.mutants import beliefs, histories, replies, state, unlearning
 from persona_engine.testing.mutants.wrapper import Unchanged
 
 __all__ = ["MUTANTS", "Unchanged", "mutate"]
@@ -56,9 +56,11 @@ MUTANTS: Mapping[type[Unchanged], str] = MappingProxyType(
         state.FitsAtRandom: "fit_is_deterministic",
         state.SpoilsTheGlobalGenerator: "fit_is_deterministic",
         state.BreaksOnLittle: "small_data_is_survived",
-    }
+        histories.FindsAllAnswersLikely: "histories_are_compared",
+        histories.RemembersBeforeTheStart: "histories_are_compared",
         unlearning.UnlearnsNobody: "unlearning_takes_the_user_out",
         unlearning.UnlearnsEverybody: "unlearning_takes_the_user_out",
+    }
 )
 
 
