@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,17 +20,19 @@ from persona_engine.types import (
     CrowdEvidence,
     Evidence,
     FloatArray,
+    IntArray,
+    JointScore,
     Population,
     Posterior,
     PreferenceData,
     Score,
 )
-from persona_hierarchical.landmarks import mapped, mapped_crowd, mapped_evidence
-from persona_hierarchical.scoring import (
-    key_of_one,
 from persona_hierarchical.histories import answers_since
 from persona_hierarchical.influence import unlearned
-from persona_hierarchical.influence import unlearned
+from persona_hierarchical.landmarks import mapped, mapped_crowd, mapped_evidence
+from persona_hierarchical.scoring import (
+    joint_tastes,
+    key_of_one,
     keys_of,
     recalled,
     remembering,
@@ -137,7 +140,6 @@ class Hierarchical(LinearLatentModel):
         evidence = mapped_crowd(population, evidence)
         return remembering_all(population, super().infer_many(population, evidence), evidence)
 
-    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
     def infer_crowd(self, population: Population, crowd: CrowdEvidence) -> Sequence[Posterior]:
         """Return the posterior of many users who compared shared responses, as `infer` gives each.
 
@@ -149,6 +151,7 @@ class Hierarchical(LinearLatentModel):
         keys = {"key": items @ population.arrays["key"]} if "recall" in population.arrays else {}
         return infer_in_span(population, crowd, solve=self.infer_many, items=items, of_items=keys)
 
+    def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, as `infer` on all of them gives it.
 
         Exact up to 512 comparisons; of more, the oldest are kept as the Gaussian that they made of
@@ -161,7 +164,7 @@ class Hierarchical(LinearLatentModel):
     def log_likelihoods_since(
         self, population: Population, evidence: Evidence, starts: IntArray
     ) -> FloatArray:
-        """Return how likely each stretch of one user's comparisons is, by their tastes alone."""
+        """Return ``log P(answer t | answers s … t-1)`` for each start ``s``, ``(C, n)``."""
         evidence = mapped_evidence(population, evidence)
         self._check(population, evidence.chosen)
         return answers_since(population, evidence, starts)
@@ -181,6 +184,21 @@ class Hierarchical(LinearLatentModel):
         self._check(population, evidence.chosen)
         return unlearned(population, evidence)
 
+    def score(
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        responses: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        """Return the rewards of responses ``(B, D)`` for ``U`` users, ``(U, B)``.
+
+        Zero is the population's mean response. The spread holds the user's and the shared weights'.
+        """
+        for posterior in posteriors:
+            posterior.require(population)
+        responses = mapped(population, responses)
         self._check(population, responses)
         score = tastes(population, posteriors, responses - population.arrays["centre"])
         if "recall" not in population.arrays:
@@ -208,3 +226,17 @@ class Hierarchical(LinearLatentModel):
         if "recall" in population.arrays:
             mean = mean + recalled(population, posterior, keys_of(population, a, b))
         return Score(mean, score.std[0])
+
+    def joint_logit(
+        self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray
+    ) -> JointScore:
+        """Return the log-odds that ``a`` is preferred to ``b`` together, with what they share."""
+        posterior.require(population)
+        a, b = mapped(population, a), mapped(population, b)
+        self._check(population, a)
+        self._check(population, b)
+        score = joint_tastes(population, posterior, a - b)
+        if "recall" not in population.arrays:
+            return score
+        known = recalled(population, posterior, keys_of(population, a, b))
+        return replace(score, mean=score.mean + known)
