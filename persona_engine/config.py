@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -78,6 +78,10 @@ class EngineConfig(BaseSettings):
             ``attribute``, ``high``, ``low`` and, if need be, ``prompt``; None for the bank's alone.
         population_refresh_seconds: How long a published population may be remembered before the
             store is asked whether another one is in use; clusterings and adapters likewise.
+        index_kind: Kind of the index of users: ``flat``, ``ivf``, ``sq`` or ``hnsw``; ``auto`` for
+            the one that suits their number.
+        index_patience_seconds: How long an index of more users than exact search suits, 50,000, may
+            serve before answers given since are in it; it is built again in the background.
         adapters_folder: Where adapters' files are kept, no cache; of this database alone. None for
             a folder below ``data_folder``.
         adapter_confidence: Least probability of belonging to a cluster at which its adapter serves
@@ -128,6 +132,8 @@ class EngineConfig(BaseSettings):
     refit_every: int = Field(default=16, ge=1)
     attributes: Path | None = None
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
+    index_kind: Literal["auto", "flat", "ivf", "hnsw", "sq"] = "auto"
+    index_patience_seconds: float = Field(default=600.0, ge=0.0)
     adapters_folder: Path | None = None
     adapter_confidence: float = Field(default=0.8, gt=0.0, le=1.0)
     adapter_memory_mb: float = Field(default=64.0, ge=0.0)
@@ -155,6 +161,7 @@ class EngineConfig(BaseSettings):
         "refit_every",
         "label_noise",
         "population_refresh_seconds",
+        "index_patience_seconds",
         "adapter_confidence",
         "adapter_memory_mb",
         mode="before",

@@ -19,7 +19,12 @@ class Indexes(ChosenPlugins):
         return self._once(
             f"index/{kind}/{fingerprint}/{tenant}",
             lambda: VectorCache(
-                self.index_folder, tenant=tenant, kind=kind, fingerprint=fingerprint
+                self.index_folder,
+                tenant=tenant,
+                kind=kind,
+                fingerprint=fingerprint,
+                index=self.config.index_kind,
+                patience=self.config.index_patience_seconds,
             ),
         )
 
@@ -35,6 +40,11 @@ class Indexes(ChosenPlugins):
             ).remove(*keys)
             for kind, keys in erased
         }
+
+    @property
+    def training_folder(self) -> Path:
+        """Where unfinished adapters of this database's tenants are."""
+        return self.index_folder / "training"
 
     @property
     def index_folder(self) -> Path:

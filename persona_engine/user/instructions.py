@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import numpy as np
 
 from persona_engine.errors import ConflictError, InvalidInputError, WeightsError
 from persona_engine.features import Text
@@ -158,33 +161,35 @@ class StandingInstructions(ScopedToUser):
         """Return every instruction, also suggested, superseded, retracted and expired ones."""
         return as_of(self._rows.instructions(), self._runtime.clock())
 
-    def find_instructions(self, query: str, *, count: int = 5) -> list[tuple[Instruction, float]]:
+    def find_instructions(
+        self, query: str | FloatArray, *, count: int = 5
+    ) -> list[tuple[Instruction, float]]:
         """Return the person's active instructions nearest in meaning to a text, with cosines.
 
+        Exact, over the person's own instructions alone: what it takes does not depend on how many
+        others have stored.
+
+        Args:
+            query: The text, or its sentence embedding ``(E,)`` where the host has it already.
+            count: How many to return at most.
+
         Raises:
-            InvalidInputError: The query is blank or ``count`` is below 1.
+            InvalidInputError: The query is blank or no such embedding, or ``count`` is below 1.
         """
-        if not isinstance(query, str) or not query.strip():
+        if isinstance(query, str) and not query.strip():
             raise InvalidInputError(f"query is {query!r}, expected text")
-        check_text("query", query)
+        if isinstance(query, str):
+            check_text("query", query)
         check_count("count", count)
-        mine = {each.id: each for each in self.instructions()}
+        mine = self.instructions()
         if not mine:
             return []
-        sentences, tenant = self._runtime.sentences, self.scope.tenant
-        rows = self._runtime.store.tenant(tenant)
-        index = self._runtime.index(tenant, "instructions", sentences.encoder.fingerprint)
-
-        def load() -> Iterator[tuple[str, FloatArray]]:
-            active = [each for _, each in rows.iter_instructions() if each.status == "active"]
-            vectors = sentences.get(tenant, [Text(each.text) for each in active])
-            return zip((each.id for each in active), vectors, strict=True)
-
-        vector = sentences.encoder.encode([()], [query])[0]
-        found = index.search(
-            load, rows.instruction_generation(), vector, count=count, allowed=tuple(mine)
-        )
-        return [(mine[key], cosine) for key, cosine in found]
+        sentences = self._runtime.sentences
+        meant = sentences.encoder.encode([()], [query])[0] if isinstance(query, str) else query
+        vectors = sentences.get(self.scope.tenant, [Text(each.text) for each in mine])  # (n, E)
+        cosines = _cosines(vectors, np.asarray(meant))
+        nearest = np.argsort(-cosines, kind="stable")[:count].tolist()
+        return [(mine[place], float(cosines[place])) for place in nearest]
 
     def _add(self, new: Instruction) -> Instruction:
         verdict = self._reconcile(new)
@@ -216,3 +221,22 @@ class StandingInstructions(ScopedToUser):
                 remedy="`history()` lists every instruction with its status",
             )
         return found
+
+
+def _cosines(vectors: FloatArray, query: FloatArray) -> FloatArray:
+    """Return the cosines ``(n,)`` of vectors ``(n, E)`` to a query ``(E,)``.
+
+    Raises:
+        InvalidInputError: The query has another width, is zero or not finite.
+    """
+    if query.shape != vectors.shape[1:] or query.dtype.kind != "f":
+        raise InvalidInputError(
+            f"query is an array of {query.dtype} {query.shape}, expected text or a sentence "
+            f"embedding of shape {vectors.shape[1:]}"
+        )
+    length = float(np.sqrt(query @ query))
+    if not 0.0 < length < math.inf:
+        raise InvalidInputError("query is zero or not finite, so it is near to nothing")
+    lengths = np.sqrt(np.einsum("ne,ne->n", vectors, vectors))
+    cosines: FloatArray = (vectors @ query) / np.maximum(lengths * np.float32(length), 1e-12)
+    return np.clip(cosines, -1.0, 1.0)

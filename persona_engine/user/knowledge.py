@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any
 
+import numpy as np
+
+from persona_engine.belief import Belief
 from persona_engine.instructions import as_of
-from persona_engine.types import FloatArray, Neighbour, Profile, Receipt
+from persona_engine.types import FloatArray, Neighbour, Profile, Receipt, Scope
 from persona_engine.user.scoped import ScopedToUser, check_count, no_population
+
+_PAGE = 1_000  # users embedded together
+_SPARE = 10  # neighbours that an approximate index proposes beyond twice as many as asked for
 
 
 class Knowledge(ScopedToUser):
@@ -57,17 +64,40 @@ class Knowledge(ScopedToUser):
         space = f"{model.name}/{population.version}"
 
         def load() -> Iterator[tuple[str, FloatArray]]:
-            for user, posterior in rows.iter_posteriors(model.name, population.version):
-                yield user, model.embed(population, posterior)
+            people = rows.iter_posteriors(model.name, population.version)
+            while page := list(islice(people, _PAGE)):
+                embedded = model.embed_many(population, [posterior for _, posterior in page])
+                yield from zip((user for user, _ in page), embedded, strict=True)
 
-        found = self._runtime.index(self.scope.tenant, "users", space).search(
-            load,
-            rows.posterior_generation(model.name, population.version),
-            model.embed(population, belief.posterior),
-            count=count,
-            exclude=[self.scope.user],
+        snapshot = self._runtime.index(self.scope.tenant, "users", space).current(
+            load, lambda: rows.posterior_generation(model.name, population.version)
         )
-        return tuple(Neighbour(user, similarity) for user, similarity in found)
+        me = model.embed(population, belief.posterior)
+        exact = snapshot.manifest.index == "flat"
+        more = count if exact else 2 * count + _SPARE
+        found = snapshot.search(me, count=more, exclude=[self.scope.user])
+        if not exact:
+            found = self._as_they_are(belief, me, [user for user, _ in found])
+        return tuple(Neighbour(user, similarity) for user, similarity in found[:count])
+
+    def _as_they_are(
+        self, belief: Belief, me: FloatArray, users: Sequence[str]
+    ) -> list[tuple[str, float]]:
+        """Return users with the similarity that their posteriors have now, nearest first.
+
+        An index of many users may be some minutes old and hold rounded vectors: it proposes, SQL
+        decides. Who has been forgotten meanwhile is left out.
+        """
+        model, population = belief.model, belief.population
+        found = []
+        for user in users:
+            rows = self._runtime.store.user(Scope(self.scope.tenant, user))
+            held = rows.posterior(model.name, population.version)
+            if held is not None:
+                theirs = model.embed(population, held[0])
+                scale = float(np.linalg.norm(theirs) * np.linalg.norm(me))
+                found.append((user, float(theirs @ me) / scale if scale else 0.0))
+        return sorted(found, key=lambda each: (-each[1], each[0]))
 
     def export(self) -> dict[str, Any]:
         """Return everything that is kept about the person, as JSON values."""
