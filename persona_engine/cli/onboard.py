@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from persona_engine.engine import User
+    from persona_engine.onboarding import Interview, Pool
     from persona_engine.types import Question
 
 Choice = Literal["a", "b", "t", "s"]
@@ -31,6 +33,7 @@ class Answer:
     question: str
     style: str | None
     choice: Literal["a", "b", "tie"] | None
+    styles: tuple[str, ...] = ()
 
 
 def register(app: Commands) -> None:
@@ -43,8 +46,23 @@ def onboard(
     *,
     user: UserOption,
     questions: Annotated[
-        int | None, typer.Option(min=1, max=100, help="How many to ask; 4 unless told.")
+        int | None,
+        typer.Option(min=1, max=100, help="How many to ask at most; 4 unless told, or --until."),
     ] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(help="Ask until so large a share of answers is expected to be known: 0.65."),
+    ] = None,
+    pool: Annotated[
+        str,
+        typer.Option(
+            help="'bank'; 'prompts', pairs on the person's own requests; or a JSONL FILE of "
+            "questions with prompt, a and b."
+        ),
+    ] = "bank",
+    criterion: Annotated[
+        Literal["bald", "d_optimal", "pref"], typer.Option(help="How questions are chosen.")
+    ] = "bald",
     answers: Annotated[
         str | None,
         typer.Option(help="Answer without asking, one a question: a,b,t,s (tie, skip)."),
@@ -53,20 +71,35 @@ def onboard(
 ) -> None:
     """Ask for the comparisons that teach most about a person; answers are kept one by one."""
     given = None if answers is None else parse_answers(answers)
-    count = questions or (len(given) if given is not None else 4)
-    if given is not None and len(given) != count:
+    if given is not None and questions is not None and len(given) != questions:
         raise InvalidInputError(
-            f"{len(given)} answers for {count} questions", remedy="give one answer a question"
+            f"{len(given)} answers for {questions} questions", remedy="give one answer a question"
         )
     console = stderr() if json else stdout()
     with options_of(context).user(user) as person:
-        answered = list(_ask(person, count, given, console))
+        interview = person.onboard(
+            questions=len(given) if given is not None else questions,
+            until=until,
+            pool=_pool(pool),
+            criterion=criterion,
+        )
+        answered = list(_ask(person, interview, given, console))
         comparisons = person.profile().comparisons
+        confidence = interview.confidence
     if json:
-        print_json({"user": user, "answers": answered, "comparisons": comparisons})
+        print_json(
+            {
+                "user": user,
+                "answers": answered,
+                "comparisons": comparisons,
+                "confidence": confidence,
+                "ended": interview.ended,
+            }
+        )
         return
     kept = sum(each.choice is not None for each in answered)
     console.print(f"{kept} answers kept; {comparisons} comparisons of {printable(user)} in all.")
+    console.print(f"Expected to be right about {confidence:.0%} of what could be asked.")
 
 
 def parse_answers(text: str) -> list[Choice]:
@@ -89,28 +122,39 @@ def parse_answers(text: str) -> list[Choice]:
     return cast(list[Choice], found)
 
 
+def _pool(named: str) -> Pool:
+    """Return a pool by its name, or the questions of a JSON-lines file; `onboard` checks them."""
+    if named in ("bank", "prompts"):
+        return cast(Literal["bank", "prompts"], named)
+    from persona_engine.jsonlines import iter_objects
+
+    example = '{"prompt": "…", "a": "…", "b": "…"}'
+    return [row for _, row in iter_objects(Path(named), example=example)]
+
+
 def _ask(
-    person: User, count: int, given: list[Choice] | None, console: Console
+    person: User, interview: Interview, given: list[Choice] | None, console: Console
 ) -> Iterator[Answer]:
-    for position, question in enumerate(person.onboard(questions=count)):
-        _show(question, position + 1, count, console)
+    for position, question in enumerate(interview):
+        _show(question, position + 1, console)
         choice = _read_choice() if given is None else given[position]
         if choice is None:
             return
+        styles = tuple(sorted(question.poles))
         if choice == "s":
-            yield Answer(question.id, question.style, None)
+            yield Answer(question.id, question.style, None, styles)
         else:
             said: Literal["a", "b", "tie"] = "tie" if choice == "t" else choice
             person.prefer(question, said)
-            yield Answer(question.id, question.style, said)
+            yield Answer(question.id, question.style, said, styles)
 
 
-def _show(question: Question, number: int, count: int, console: Console) -> None:
+def _show(question: Question, number: int, console: Console) -> None:
     from rich.columns import Columns
     from rich.panel import Panel
     from rich.text import Text
 
-    console.print(f"\nQuestion {number} of {count}: {printable(question.prompt)}", style="bold")
+    console.print(f"\nQuestion {number}: {printable(question.prompt)}", style="bold")
     width = max(20, min(60, console.width // 2 - 2))
     panels = [
         Panel(Text(printable(text)), title=side, width=width)
@@ -122,7 +166,7 @@ def _show(question: Question, number: int, count: int, console: Console) -> None
 def _read_choice() -> Choice | None:
     """Return what the person typed; None at the end of input."""
     while True:
-        line = read_line("Which do you prefer? a, b, t for a tie, or s to skip: ")
+        line = read_line("Which do you prefer? a, b, t for no difference, or s to skip: ")
         if line is None:
             return None
         if line.strip().lower() in ("a", "b", "t", "s"):

@@ -31,12 +31,17 @@ from persona_engine.onboarding.default_population import (
     fit_default,
     fit_to_bank,
 )
+from persona_engine.onboarding.generated import draw_replies, most_telling
+from persona_engine.onboarding.interview import QUESTIONS, Interview, Material, Plan
 from persona_engine.onboarding.judge import Crowd
+from persona_engine.onboarding.pools import OWN, Pool, answered, questions_of
 from persona_engine.onboarding.shipped import load_shipped, write
 from persona_engine.onboarding.tastes import in_words, tastes
 
 __all__ = [
     "LEAST_GAIN",
+    "OWN",
+    "QUESTIONS",
     "STYLES",
     "Attribute",
     "BankFeatures",
@@ -44,8 +49,13 @@ __all__ = [
     "Criterion",
     "Crowd",
     "DefaultPopulation",
+    "Interview",
+    "Material",
+    "Plan",
+    "Pool",
     "Style",
     "all_questions",
+    "answered",
     "bank_attributes",
     "bank_hash",
     "blends",
@@ -55,6 +65,7 @@ __all__ = [
     "confidence",
     "content_key",
     "d_optimality",
+    "draw_replies",
     "encode_bank",
     "fit_default",
     "fit_to_bank",
@@ -62,10 +73,12 @@ __all__ = [
     "information_gain",
     "load_blend_features",
     "load_shipped",
+    "most_telling",
     "next_question",
     "pref_score",
     "question",
     "question_bank",
+    "questions_of",
     "replies",
     "tastes",
     "write",

@@ -20,7 +20,14 @@ from persona_engine.onboarding.criteria import (
     joint_gain,
     pref_score,
 )
-from persona_engine.types import FloatArray, Population, Posterior, Question, Score
+from persona_engine.types import (
+    FloatArray,
+    JointScore,
+    Population,
+    Posterior,
+    Question,
+    Score,
+)
 
 LEAST_GAIN = 1e-4
 """Nats; below this an answer teaches nothing."""
@@ -42,23 +49,6 @@ class Chosen:
 
     question: Question
     gain: float
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What may still be asked, and what the reward model says of it.
-
-    Args:
-        questions: The ``n`` questions.
-        a: Features of the sides a, ``(n, D)``.
-        b: Features of the sides b, ``(n, D)``.
-        logit: Log-odds of a, ``(n,)``.
-    """
-
-    questions: Sequence[Question]
-    a: FloatArray
-    b: FloatArray
-    logit: Score
 
 
 def next_question(
@@ -132,12 +122,9 @@ def choose(
     if not questions:
         return None
     a, b = sides(questions, features)
-    left = Left(questions, a, b, model.logit(population, posterior, a, b))
-    gain = information_gain(left.logit)
-    worth = _worth(criterion, left.logit, gain)
-    if criterion == "bald":
-        joint = _joint(model, population, posterior, left)
-        worth = gain if joint is None or not joint.max() > 0.0 else joint
+    joint, logit = _judged(model, population, posterior, a, b, jointly=criterion == "bald")
+    gain = information_gain(logit)
+    worth = _alone(criterion, logit, gain) if joint is None else _together(joint, gain)
     worth = np.where(gain >= least_gain, worth / _familiar(questions, pool, asked), 0.0)
     if not worth.max() > 0.0:
         return None
@@ -168,24 +155,34 @@ def check_least_gain(value: object) -> None:
         raise InvalidInputError(f"least_gain is {value!r}, expected a number of nats, 0 or more")
 
 
-def _worth(criterion: Criterion, logit: Score, gain: NDArray[np.float64]) -> NDArray[np.float64]:
+def _judged(
+    model: RewardModel,
+    population: Population,
+    posterior: Posterior,
+    *sides: FloatArray,
+    jointly: bool,
+) -> tuple[JointScore | None, Score]:
+    """Return the questions' logits together, where the model can and it is wanted, and alone."""
+    if not (jointly and isinstance(model, JudgesJointly)):
+        return None, model.logit(population, posterior, *sides)
+    joint = model.joint_logit(population, posterior, *sides)
+    variance = np.einsum("nk,nk->n", joint.factor, joint.factor) + np.square(joint.own)
+    return joint, Score(joint.mean, np.sqrt(variance))
+
+
+def _alone(criterion: Criterion, logit: Score, gain: NDArray[np.float64]) -> NDArray[np.float64]:
     if criterion == "d_optimal":
         return d_optimality(logit)
     return pref_score(logit) if criterion == "pref" else gain
 
 
-def _joint(
-    model: RewardModel, population: Population, posterior: Posterior, left: Left
-) -> NDArray[np.float64] | None:
-    """Return the joint gain of each question; None where the model does not judge jointly."""
-    if not isinstance(model, JudgesJointly):
-        return None
-    if len(left.questions) <= _TOGETHER:
-        return joint_gain(model.joint_logit(population, posterior, left.a, left.b))
-    some = np.argsort(-information_gain(left.logit), kind="stable")[:_TOGETHER]
-    found = np.zeros(len(left.questions))
-    found[some] = joint_gain(model.joint_logit(population, posterior, left.a[some], left.b[some]))
-    return found
+def _together(joint: JointScore, gain: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what each answer says about all; of too many questions, only of the best."""
+    some = np.argsort(-gain, kind="stable")[:_TOGETHER]
+    best = JointScore(joint.mean[some], joint.factor[some], joint.own[some])
+    found = np.zeros_like(gain)
+    found[some] = joint_gain(best)
+    return found if found.max() > 0.0 else gain
 
 
 def _familiar(

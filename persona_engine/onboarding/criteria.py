@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 
 _POINTS, _MASS = np.polynomial.hermite_e.hermegauss(15)
 _SHARES = _MASS / _MASS.sum()
-_PEOPLE = 512  # drawn from a posterior
+_PEOPLE = 256  # drawn from a posterior
 
 
 def check_criterion(name: object) -> None:
@@ -87,7 +87,7 @@ def joint_gain(joint: JointScore) -> Doubles:
     between this answer and theirs under the joint posterior (the expected predictive form of
     information gain: Smith et al. 2023, arXiv 2304.08151). What is learned of tastes that no other
     question depends on counts for little, and what many of them share counts for each. The
-    expectations are sums over 512 people drawn from the posterior, the same ones whenever it is
+    expectations are sums over 256 people drawn from the posterior, the same ones whenever it is
     asked, in mirrored pairs.
 
     Args:
@@ -106,7 +106,8 @@ def joint_gain(joint: JointScore) -> Doubles:
     given_a = both / mean[:, None]
     given_b = (mean[None] - both) / (1.0 - mean)[:, None]
     left = mean * entropy(given_a).mean(1) + (1.0 - mean) * entropy(given_b).mean(1)
-    return np.maximum(entropy(mean).mean() - left, 0.0)
+    gain: Doubles = np.maximum(entropy(mean).mean() - left, 0.0)
+    return gain
 
 
 def entropy(p: Doubles) -> Doubles:

@@ -26,6 +26,12 @@ _KEY = (
 )
 _FIND = select(reply).where(*_KEY)
 _EXISTS = select(reply.c.id).where(*_KEY)
+_PROMPTS = (
+    select(reply.c.prompt)
+    .where(reply.c.tenant == bindparam("in_tenant"), reply.c.user == bindparam("of_user"))
+    .order_by(reply.c.created_at.desc(), reply.c.id)
+    .limit(bindparam("most"))
+)
 _INSERT = insert(reply)
 _INSERT_RATING = insert(rating).inline()
 _RATINGS = (
@@ -117,6 +123,13 @@ def require(connection: Connection, scope: Scope, reply_id: str) -> None:
     """Raise `NotFoundError` unless this user was given this reply."""
     if connection.execute(_EXISTS, _key(scope, reply_id)).first() is None:
         raise _unknown(reply_id)
+
+
+def prompts(database: Database, scope: Scope, most: int) -> tuple[Conversation, ...]:
+    """Return what a user's latest replies answered, latest first."""
+    parameters = {"in_tenant": scope.tenant, "of_user": scope.user, "most": most}
+    with database.read() as connection:
+        return tuple(connection.execute(_PROMPTS, parameters).scalars())
 
 
 def rate(

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from persona_engine.adapters.work import mark_of, sweep
 from persona_engine.belief import Belief
+from persona_engine.forgetting import unlearning_of
 from persona_engine.instructions import as_of
 from persona_engine.types import FloatArray, Neighbour, Profile, Receipt, Scope
 from persona_engine.user.scoped import ScopedToUser, check_count, no_population
@@ -113,11 +115,26 @@ class Knowledge(ScopedToUser):
         return self._rows.restore(document)
 
     def forget(self) -> Receipt:
-        """Erase the person from database, indexes and caches; the receipt lists what was erased."""
+        """Erase the person from database, indexes, caches and unfinished work; others go on.
+
+        Populations in use that learned from them are corrected at once where their reward model can
+        do that (`persona_engine.interfaces.Unlearns`), and marked to be fitted again without them:
+        see `PersonaEngine.refit_stale`. The receipt lists what was erased where, and what remains.
+        Files that were exported, and backups, are out of reach.
+        """
+        runtime = self._runtime
         mine = tuple(each.id for each in self._rows.instructions())
-        gone = self._rows.forget()
-        self._runtime.forget_cached()
-        vectors = self._runtime.erase_vectors(self.scope, mine)
+        unlearning = unlearning_of(
+            runtime.learner,
+            self.scope,
+            model_of=runtime.reward_model,
+            tolerance=runtime.config.forget_tolerance,
+        )
+        gone = self._rows.forget(unlearning)
+        runtime.learner.look_again(self.scope.tenant)
+        runtime.forget_cached()
+        vectors = runtime.erase_vectors(self.scope, mine)
+        swept = sweep(runtime.training_folder, mark_of(self.scope))
         receipt = Receipt(
             tenant=self.scope.tenant,
             user=self.scope.user,
@@ -126,6 +143,37 @@ class Knowledge(ScopedToUser):
             index_vectors=vectors,
             cached_embeddings=gone.cached_embeddings,
             refit=gone.stale,
+            corrected=dict(gone.corrected),
+            files={"training": swept.removed},
+            remains=(*self._in_training(swept.held), *self._in_files()),
         )
         content = json.dumps(asdict(receipt), sort_keys=True, default=str)
         return replace(receipt, sha256=hashlib.sha256(content.encode()).hexdigest())
+
+    def _in_training(self, held: int) -> Iterator[str]:
+        if held:
+            yield (
+                f"{held} adapters are being trained on the person's texts: their folders go when "
+                "that ends, or with `persona fit --stale`"
+            )
+
+    def _in_files(self) -> Iterator[str]:
+        """Clear deleted rows from the database's files; say what that leaves."""
+        store = self._runtime.store
+        if store.dialect != "sqlite":
+            yield (
+                "the server's files hold deleted rows until `persona db vacuum`, its log and "
+                "backups as long as its operator keeps them"
+            )
+            return
+        small = store.file_size() <= self._runtime.config.vacuum_below_mb * 2**20
+        if not small:
+            yield (
+                "free space of the database's file may hold copies that SQLite made when it moved "
+                "rows: until `persona fit --stale` or `persona db vacuum`"
+            )
+        if not (store.vacuum() if small else store.flush_log()):
+            yield (
+                "the database's log may hold deleted rows while others read from it: until they "
+                "end and somebody writes, or `persona db vacuum`"
+            )

@@ -1,11 +1,9 @@
-"""Learning what a person prefers: questions, comparisons, feedback on replies."""
+"""Learning what a person prefers: answers to questions, comparisons, feedback on replies."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Literal, get_args, overload
 
 from persona_engine.errors import InvalidInputError
 from persona_engine.feedback import (
@@ -16,79 +14,55 @@ from persona_engine.feedback import (
     from_ranking,
     from_rating,
 )
-from persona_engine.onboarding import next_question, question, question_bank
+from persona_engine.onboarding import question
 from persona_engine.store import NewComparison, StoredReply
 from persona_engine.types import Answer, Comparison, Conversation, Question
-from persona_engine.user.scoped import (
-    ScopedToUser,
-    bank_texts,
-    by_key,
-    check_count,
-    no_population,
-    prompt_text,
-)
+from persona_engine.user.scoped import ScopedToUser, prompt_text
 
 
 class Preferences(ScopedToUser):
     """What a person prefers, as events and a posterior."""
 
-    def onboard(self, *, questions: int = 4) -> Iterator[Question]:
-        """Yield the comparisons that teach most about this person, each knowing the answers so far.
+    @overload
+    def prefer(
+        self,
+        asked: Question | str,
+        choice: Literal["a", "b", "tie", "no difference"],
+        *,
+        idempotency_key: str | None = None,
+    ) -> Comparison: ...
 
-        Answer with `prefer`, or not at all; it ends early when nothing more is to be learned.
-
-        Raises:
-            InvalidInputError: ``questions`` is below 1.
-            NoPopulationError: There is no population to choose by.
-        """
-        check_count("questions", questions)
-        return self._questions(questions)
-
-    def _questions(self, count: int) -> Iterator[Question]:
-        asked = {each.question for each in self._rows.comparisons() if each.question is not None}
-        seed = hashlib.sha256(f"{self.scope.tenant}\0{self.scope.user}".encode()).digest()
-        rng = np.random.default_rng(list(seed))
-        texts = bank_texts()
-        features = by_key(
-            texts,
-            self._runtime.features.get(self.scope.tenant, texts, progress=self._runtime.progress),
-        )
-        for _ in range(count):
-            belief = self._runtime.learner.belief(self.scope)
-            if belief is None:
-                raise no_population()
-            chosen = next_question(
-                belief.model,
-                belief.population,
-                belief.posterior,
-                question_bank(),
-                features,
-                asked=asked,
-                rng=rng,
-            )
-            if chosen is None:
-                return
-            asked.add(chosen.id)
-            yield chosen
+    @overload
+    def prefer(
+        self, asked: Question | str, choice: Answer, *, idempotency_key: str | None = None
+    ) -> Comparison | None: ...
 
     def prefer(
         self, asked: Question | str, choice: Answer, *, idempotency_key: str | None = None
-    ) -> Comparison:
+    ) -> Comparison | None:
         """Record the answer to a question, by its value or its id, and learn from it.
 
-        ``"tie"`` says that both are as good: it teaches that the difference does not matter.
+        ``"tie"``, or ``"no difference"``, says that both are as good: it teaches that the
+        difference does not matter. ``"skip"`` says nothing: nothing is recorded.
+
+        Returns:
+            What was recorded; None of what was skipped.
 
         Raises:
-            InvalidInputError: ``choice`` is none of ``"a"``, ``"b"`` and ``"tie"``.
-            NotFoundError: No question has that id.
+            InvalidInputError: ``choice`` is none of ``"a"``, ``"b"``, ``"tie"``,
+                ``"no difference"`` and ``"skip"``.
+            NotFoundError: No question of the bank has that id.
             ConflictError: The idempotency key was used for another answer.
         """
-        if choice not in ("a", "b", "tie"):
-            raise InvalidInputError(f"choice is {choice!r}, expected 'a', 'b' or 'tie'")
+        if choice not in get_args(Answer):
+            known = ", ".join(repr(each) for each in get_args(Answer))
+            raise InvalidInputError(f"choice is {choice!r}, expected one of {known}")
         if isinstance(asked, str):
             asked = question(asked)
         if not isinstance(asked, Question):
             raise InvalidInputError(f"asked is {asked!r}, expected a question or its id")
+        if choice == "skip":
+            return None
         chosen, rejected = (asked.b, asked.a) if choice == "b" else (asked.a, asked.b)
         new = NewComparison(
             asked.prompt,
@@ -96,7 +70,7 @@ class Preferences(ScopedToUser):
             rejected,
             source="onboarding",
             question=asked.id,
-            tie=choice == "tie",
+            tie=choice in ("tie", "no difference"),
         )
         return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
 

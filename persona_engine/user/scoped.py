@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from persona_engine.conversation import check_conversation
 from persona_engine.errors import InvalidInputError, NoPopulationError
 from persona_engine.features import Text
-from persona_engine.onboarding import question_bank
 from persona_engine.runtime import Runtime
 from persona_engine.types import Conversation, FloatArray, Scope
 
@@ -27,11 +26,6 @@ class ScopedToUser:
         self.scope = scope
         self._runtime = runtime
         self._rows = runtime.store.user(scope)
-
-
-def bank_texts() -> list[Text]:
-    """Return both replies of every question of the bank."""
-    return [Text(side, each.prompt) for each in question_bank() for side in (each.a, each.b)]
 
 
 def by_key(texts: list[Text], features: FloatArray) -> Mapping[str, FloatArray]:

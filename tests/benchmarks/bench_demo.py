@@ -163,9 +163,13 @@ class RememberingPlugin:
 
 def side(question: Question, *, concise: bool) -> Side:
     """Return the answer that follows from where the person stands."""
-    if question.style in CONCISE and question.high is not None:
-        wants_high = (CONCISE[question.style] == "high") == concise
-        return question.high if wants_high else ("b" if question.high == "a" else "a")
+    votes = {"a": 0, "b": 0}
+    for style, high in question.poles.items():
+        if style in CONCISE:
+            wants_high = (CONCISE[style] == "high") == concise
+            votes["a" if (high == "a") == wants_high else "b"] += 1
+    if votes["a"] != votes["b"]:
+        return "a" if votes["a"] > votes["b"] else "b"
     shorter: Side = "a" if len(question.a.split()) <= len(question.b.split()) else "b"
     longer: Side = "b" if shorter == "a" else "a"
     return shorter if concise else longer

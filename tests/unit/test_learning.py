@@ -265,7 +265,8 @@ engine = PersonaEngine("sqlite:///{tmp_path}/persona.db", generator={str(smollm2
 for name, side in (("ann", "low"), ("bob", "high"), ("cat", "low")):
     user = engine.user(name)
     for asked in user.onboard(questions=4):
-        user.prefer(asked, asked.high if side == "high" else ("a" if asked.high == "b" else "b"))
+        high = asked.poles[min(asked.poles)]
+        user.prefer(asked, high if side == "high" else ("a" if high == "b" else "b"))
 ann = engine.user("ann")
 assert ann.profile().comparisons == 4 and len(ann.profile().tastes) == 16
 assert [each.user for each in ann.neighbours()] == ["cat", "bob"], ann.neighbours()

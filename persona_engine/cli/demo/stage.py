@@ -50,7 +50,9 @@ class Stage:
         self._title(f"{act.person.title()} wants replies {act.wants}")
         for number, answered in enumerate(act.answers, start=1):
             question = answered.question
-            self._line(f"{number}. {question.prompt}  ", f"({question.style})", style="dim")
+            self._line(
+                f"{number}. {question.prompt}  ", f"({', '.join(question.poles)})", style="dim"
+            )
             chosen, other = (
                 (question.a, question.b) if answered.choice == "a" else (question.b, question.a)
             )

@@ -35,7 +35,7 @@ class Person:
     tastes: Mapping[str, Pole]
 
     def answer(self, question: Question) -> Side:
-        """Return the side that fits their declared taste, else the one of their length.
+        """Return the side that fits more of their declared tastes, else the one of their length.
 
         Examples:
             >>> from persona_engine.types import Question
@@ -45,11 +45,13 @@ class Person:
             >>> ada.answer(Question("x", "…", "Yes.", "Yes, by all means."))
             'a'
         """
-        pole = self.tastes.get(question.style or "")
-        if pole is not None and question.high is not None:
-            if pole == "high":
-                return question.high
-            return "b" if question.high == "a" else "a"
+        votes = {"a": 0, "b": 0}
+        for style, high in question.poles.items():
+            pole = self.tastes.get(style)
+            if pole is not None:
+                votes["a" if (high == "a") == (pole == "high") else "b"] += 1
+        if votes["a"] != votes["b"]:
+            return "a" if votes["a"] > votes["b"] else "b"
         shorter: Side = "a" if words(question.a) <= words(question.b) else "b"
         longer: Side = "b" if shorter == "a" else "a"
         return shorter if self.reads == "short" else longer
