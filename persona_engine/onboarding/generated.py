@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from persona_engine.belief import Belief
 from persona_engine.decoding.start import end_biases
 from persona_engine.decoding.styles import styled_prompts
 from persona_engine.interfaces import Generator
@@ -16,6 +16,9 @@ from persona_engine.onboarding.criteria import information_gain
 from persona_engine.onboarding.pools import OWN, named_by_content
 from persona_engine.onboarding.wishes import WISHES
 from persona_engine.types import FloatArray, Message, Question, Reading, Sampling
+
+if TYPE_CHECKING:
+    from persona_engine.belief import Belief
 
 _LENGTH_SPREAD = 3.0
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from persona_engine.belief import Belief
 from persona_engine.errors import InvalidInputError
 from persona_engine.onboarding.bank_features import sides
 from persona_engine.onboarding.choose import (
@@ -20,6 +19,9 @@ from persona_engine.onboarding.choose import (
 )
 from persona_engine.onboarding.criteria import Criterion, check_criterion
 from persona_engine.types import FloatArray, Question
+
+if TYPE_CHECKING:
+    from persona_engine.belief import Belief
 
 Ended = Literal["questions", "until", "nothing to learn"]
 
