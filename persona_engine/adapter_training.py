@@ -83,6 +83,6 @@ def _workshop(runtime: Runtime, tenant: str) -> Workshop:
         weights=weights,
         base=weights_hash(weights)[:16],
         registry=runtime.adapters.registry(tenant),
-        folder=runtime.index_folder / "training",
+        folder=runtime.training_folder,
         told=TastesTold(runtime.learner, runtime.attributes.all, runtime.count_tokens),
     )

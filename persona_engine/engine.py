@@ -18,6 +18,7 @@ from persona_engine.groups_of_users import GroupsOfUsers
 from persona_engine.imported import import_rows
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.plugins import Plugins
+from persona_engine.refitting import RefitReport, refit_stale
 from persona_engine.runtime import Runtime
 from persona_engine.sharing import rank_shared
 from persona_engine.store import Clock, Store, utc_now
@@ -32,6 +33,7 @@ __all__ = [
     "ClusterSummary",
     "FitReport",
     "PersonaEngine",
+    "RefitReport",
     "User",
 ]
 
@@ -130,6 +132,36 @@ class PersonaEngine(GroupsOfUsers):
             attributes=tuple(self._runtime.attributes.all.values()),
             seed=seed,
             progress=progress,
+        )
+
+    def refit_stale(
+        self,
+        *,
+        tenant: str = "default",
+        seed: int = 0,
+        vacuum: bool = True,
+        progress: Progress = no_progress,
+    ) -> RefitReport:
+        """Fit again, without them, what learned from people who were forgotten, and clear the rest.
+
+        Run it on a schedule, such as every night: until then populations in use are corrected to
+        first order, or only marked. It fits populations in use and finds clusters anew, deletes the
+        earlier ones with the posteriors that stood on them, clears unfinished work, and writes
+        SQLite's file anew. Adapters are told, for `train_adapters` takes hours.
+
+        Args:
+            tenant: Whose.
+            seed: Decides everything.
+            vacuum: Whether to write the database anew (`Store.vacuum`).
+            progress: Told of reading, judging and fitting.
+
+        Raises:
+            InvalidInputError: ``seed`` is below 0.
+            PluginError: A population in use is of a reward model that is not there.
+        """
+        check_seed(seed)
+        return refit_stale(
+            self._runtime, tenant, pooled=_POOLED, seed=seed, vacuum=vacuum, progress=progress
         )
 
     def fit_default(

@@ -16,6 +16,9 @@ from persona_engine.learning import Learner
 from persona_engine.onboarding import Attribute, fit_default
 from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
 
+UNTIL = "until"
+"""Where a population's ``meta`` says when the newest comparison that it learned from was made."""
+
 LEAST_USERS = 10
 LEAST_COMPARISONS = 50
 _HELD_OUT = 0.3
@@ -62,6 +65,7 @@ def fit_tenant(
     pooled: RewardModel,
     attributes: Sequence[Attribute],
     seed: int,
+    replaces: bool = False,
     progress: Progress = no_progress,
 ) -> FitReport:
     """Fit on all users of a tenant, judge on 30% of them held out, publish if not worse.
@@ -70,9 +74,21 @@ def fit_tenant(
     other users; of each held-out user the first half, at most eight, are evidence and the rest are
     predicted. It is published unless it is worse than one pooled reward by more than 0.005.
 
+    Args:
+        learner: Whose features and store.
+        tenant: Whose comparisons.
+        model: What is fitted.
+        pooled: One reward for all, to compare with.
+        attributes: For models that read labelled pairs.
+        seed: Decides everything.
+        replaces: Whether it takes the place of one that learned from people who are forgotten, and
+            so is published whatever it is worth.
+        progress: Told of reading, judging and fitting.
+
     Raises:
         InvalidInputError: There are fewer than 10 users or 50 comparisons.
     """
+    until = learner.store.tenant(tenant).newest_comparison()
     names, data = load_preferences(learner, tenant, progress=progress)
     if "attributes" in model.reads:
         pairs = labelled_pairs(attributes, partial(learner.features.get, tenant))
@@ -86,7 +102,9 @@ def fit_tenant(
     theirs = _few_shot_accuracy(pooled, pooled.fit(rest, rng=rng), data, held_out)
     progress("judging", 2, 2)
     population = model.fit(data, rng=rng, progress=progress)
-    good = ours >= theirs - _TOLERANCE
+    if until is not None:
+        population = replace(population, meta={**population.meta, UNTIL: until.isoformat()})
+    good = replaces or ours >= theirs - _TOLERANCE
     if good:
         learner.publish(tenant, population, users=names)
     else:

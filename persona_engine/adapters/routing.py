@@ -114,7 +114,8 @@ class Router:
         if known is None or not known.informed:
             return Route(None, None, None, "nothing is known of this user")
         clustering, population = used.clustering, known.posterior.population
-        if population != clustering.population:
+        rows = self._store.tenant(tenant)
+        if not rows.akin(population, clustering.population):
             reason = (
                 f"clustering {clustering.version} stands on population {clustering.population}, "
                 f"the user's posterior on {population}"

@@ -20,7 +20,7 @@ from persona_engine.adapters.ratings import rated_replies, ratings
 from persona_engine.adapters.readings import ModelReader
 from persona_engine.adapters.registry import Origin
 from persona_engine.adapters.training_report import AdapterReport
-from persona_engine.adapters.work import WorkFolder
+from persona_engine.adapters.work import WorkFolder, mark_of
 from persona_engine.adapters.workshop import Order, Workshop
 from persona_engine.errors import NotFoundError
 from persona_engine.interfaces import (
@@ -29,6 +29,7 @@ from persona_engine.interfaces import (
     no_progress,
 )
 from persona_engine.types import (
+    Scope,
     TrainedAdapter,
     TrainingTask,
 )
@@ -110,7 +111,8 @@ class _Training:
             return AdapterReport(cluster, name, None, False, reason, len(people), len(task.pairs))
         data = fingerprint(task)
         work = WorkFolder(self._shop.folder / self._key(cluster, data))
-        with work.held():
+        marks = [mark_of(Scope(self._shop.tenant, each.name)) for each in people]
+        with work.held(marks):
             before = self._finished(work)
             task = replace(task, folder=work.checkpoints)
             return before or self._made(group, task, work, data, progress)

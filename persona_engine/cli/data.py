@@ -109,6 +109,8 @@ def print_receipt(receipt: Receipt) -> None:
     rows += [("vectors of index " + name, count) for name, count in receipt.index_vectors.items()]
     rows += [
         ("cached embeddings", receipt.cached_embeddings),
+        ("unfinished adapters", receipt.files.get("training", 0)),
+        *((f"taken out of {old}", new) for old, new in receipt.corrected.items()),
         ("to be fitted again", ", ".join(receipt.refit) or "nothing"),
         ("erased at", receipt.erased_at.isoformat()),
         ("sha256", receipt.sha256),

@@ -74,6 +74,21 @@ def check(context: typer.Context, *, json: JsonOption = False) -> None:
         raise typer.Exit(dict(EXIT_CODES)[StoreError])
 
 
+@app.command("vacuum")
+def vacuum(context: typer.Context, *, json: JsonOption = False) -> None:
+    """Write the database anew, so that its files hold nothing that was deleted."""
+    from persona_engine.store import Store
+
+    with Store(options_of(context).settings().database) as store:
+        clean = store.vacuum()
+    if json:
+        print_json({"vacuumed": clean})
+    elif clean:
+        stdout().print("The database was written anew.")
+    else:
+        stdout().print("Written anew, but others still read the old: run it again later.")
+
+
 def _fields(status: SchemaStatus) -> dict[str, object]:
     return {
         "database": status.where,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from persona_engine.cli.groups import Commands
-from persona_engine.cli.options import JsonOption, SeedOption, options_of
+from persona_engine.cli.options import GlobalOptions, JsonOption, SeedOption, options_of
 from persona_engine.cli.output import jsonable, print_json, print_table
 from persona_engine.cli.progress import console_progress
 from persona_engine.errors import InvalidInputError
@@ -28,6 +28,17 @@ def fit(
             "--default", help="Fit on synthetic users over the question bank, for this generator."
         ),
     ] = False,
+    stale: Annotated[
+        bool,
+        typer.Option(
+            "--stale",
+            help="Fit again, without them, what learned from people who were forgotten since; for "
+            "a schedule.",
+        ),
+    ] = False,
+    vacuum: Annotated[
+        bool, typer.Option(help="With --stale: write the database's file anew.")
+    ] = True,
     reward_model: Annotated[
         str | None, typer.Option(help="Plugin to fit; the configured one if omitted.")
     ] = None,
@@ -40,7 +51,15 @@ def fit(
             "--default fits the configured reward model, not another one",
             remedy='set reward_model in the file that --config names, or leave "--default" out',
         )
+    if stale and (default or reward_model is not None):
+        raise InvalidInputError(
+            "--stale fits the populations in use, whatever they are of",
+            remedy="leave --default and --reward-model out",
+        )
     options = options_of(context)
+    if stale:
+        _fit_stale(options, seed=seed, vacuum=vacuum, json=json)
+        return
     with console_progress() as progress, options.engine(progress) as engine:
         if default:
             report = engine.fit_default(tenant=options.tenant, seed=seed, progress=progress)
@@ -52,6 +71,28 @@ def fit(
         print_json(report)
     else:
         print_table("Fit", ("figure", "value"), _rows(jsonable(report)))
+
+
+def _fit_stale(options: GlobalOptions, *, seed: int, vacuum: bool, json: bool) -> None:
+    with console_progress() as progress, options.engine(progress) as engine:
+        report = engine.refit_stale(
+            tenant=options.tenant, seed=seed, vacuum=vacuum, progress=progress
+        )
+    if json:
+        print_json(report)
+        return
+    rows: list[tuple[str, object]] = [
+        (f"fitted anew: {each.reward_model}", each.population) for each in report.fitted
+    ]
+    rows += [
+        ("withdrawn", ", ".join(report.withdrawn) or "nothing"),
+        ("clusters found anew", report.clusters or "none"),
+        ("deleted for good", ", ".join(report.dropped) or "nothing"),
+        ("adapters to train again", ", ".join(report.adapters) or "none"),
+        ("in another feature space", ", ".join(report.elsewhere) or "none"),
+        ("database's file written anew", "yes" if report.vacuumed else "no"),
+    ]
+    print_table("What forgotten people had taught", ("what", ""), rows)
 
 
 def _rows(fields: Mapping[str, object]) -> list[tuple[str, object]]:

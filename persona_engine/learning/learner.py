@@ -97,6 +97,10 @@ class Learner:
         """Store a population with the users that it learned from, and put it to use."""
         self._populations.publish(tenant, population, users=users)
 
+    def look_again(self, tenant: str) -> None:
+        """Ask the store at the next use which population is in use."""
+        self._populations.look_again(tenant)
+
     def belief(self, scope: Scope, *, prompt: Conversation | str | None = None) -> Belief | None:
         """Return what is believed about a user now, or None without a population.
 

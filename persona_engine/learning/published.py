@@ -60,6 +60,10 @@ class Populations:
         rows = self._store.tenant(tenant)
         rows.save_population(population, users=users)
         rows.publish(population.version)
+        self.look_again(tenant)
+
+    def look_again(self, tenant: str) -> None:
+        """Ask the store at the next use which population is in use."""
         with self._guard:
             self._held.pop(tenant, None)
 

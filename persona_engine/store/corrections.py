@@ -58,12 +58,15 @@ _LEARNED_FROM = select(population_user.c.version).where(
     population_user.c.tenant == bindparam("in_tenant"),
     population_user.c.user == bindparam("of_user"),
 )
+_CORRECTS = select(correction.c.corrects).where(
+    correction.c.tenant == bindparam("in_tenant"), correction.c.version == bindparam("with_version")
+)
 _MARK = (
     update(table)
     .where(_OF_TENANT, table.c.version.in_(bindparam("names", expanding=True)))
     .values(stale=True)
 )
-_WITHDRAW = update(table).where(*_VERSION).values(published=False, state=b"")
+WITHDRAW = update(table).where(*_VERSION).values(published=False, state=b"")
 _ADD = insert(table)
 _NEW_NOTE = upsert(correction)
 _NOTE = _NEW_NOTE.on_conflict_do_update(
@@ -75,6 +78,13 @@ _NOTE = _NEW_NOTE.on_conflict_do_update(
 def is_withdrawn(state: bytes) -> bool:
     """Return whether a population was withdrawn: nothing is left of what it learned."""
     return len(state) == 0
+
+
+def lineage(database: Database, tenant: str, version: str) -> str:
+    """Return the fitted population that a version goes back to."""
+    with database.read() as connection:
+        found = connection.execute(_CORRECTS, {"in_tenant": tenant, "with_version": version})
+        return found.scalar() or version
 
 
 def taught(database: Database, scope: Scope) -> frozenset[tuple[str, str]]:
@@ -145,7 +155,7 @@ def _replace(
 ) -> None:
     """Put the corrected population in the place of the one in use."""
     new = corrected.population
-    connection.execute(_WITHDRAW, {"in_tenant": tenant, "with_version": row.version})
+    connection.execute(WITHDRAW, {"in_tenant": tenant, "with_version": row.version})
     connection.execute(
         _ADD,
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_
@@ -40,6 +41,12 @@ _INSERT = Prepared(
 )
 _ALL = select(*_COLUMNS).where(*_OF_USER).order_by(table.c.sequence)
 _COUNT = Prepared(select(func.count()).select_from(table).where(*_OF_USER))
+_NEWEST = (
+    select(table.c.created_at)
+    .where(table.c.tenant == bindparam("in_tenant"))
+    .order_by(table.c.sequence.desc())
+    .limit(1)
+)
 _BY_KEY = (
     select(*_COLUMNS)
     .where(*_OF_USER, table.c.idempotency_key == bindparam("key"))
@@ -99,6 +106,13 @@ def comparisons(database: Database, scope: Scope) -> tuple[Comparison, ...]:
     with database.read() as connection:
         rows = connection.execute(_ALL, {"in_tenant": scope.tenant, "of_user": scope.user}).all()
     return tuple(_event(row._mapping) for row in rows)
+
+
+def newest(database: Database, tenant: str) -> datetime | None:
+    """Return when a tenant's comparison that was written last was made, or None without any."""
+    with database.read() as connection:
+        found = connection.execute(_NEWEST, {"in_tenant": tenant}).scalar()
+    return None if found is None else from_micros(found)
 
 
 def count(database: Database, scope: Scope) -> int:

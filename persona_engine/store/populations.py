@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from persona_engine.errors import NotFoundError
 from persona_engine.store.clock import from_micros
 from persona_engine.store.codec import decode_population, encode_population
-from persona_engine.store.corrections import is_withdrawn
+from persona_engine.store.corrections import WITHDRAW, is_withdrawn
 from persona_engine.store.database import Database
 from persona_engine.store.learned_from import checked_users, known_users, replace_users
 from persona_engine.store.records import PopulationRow
@@ -87,6 +87,18 @@ def publish(database: Database, tenant: str, version: str) -> None:
         place = {"in_tenant": tenant, "of_model": found[0], "in_space": found[1]}
         connection.execute(_UNPUBLISH, place)
         connection.execute(_PUBLISH, key)
+
+    database.write(work)
+
+
+def withdraw(database: Database, tenant: str, version: str) -> None:
+    """Take a population out of use and empty it; see `TenantStore.withdraw_population`."""
+    check_name("version", version)
+    key = {"in_tenant": tenant, "with_version": version}
+
+    def work(connection: Connection) -> None:
+        if not connection.execute(WITHDRAW, key).rowcount:
+            raise _unknown(version)
 
     database.write(work)
 

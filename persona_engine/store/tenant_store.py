@@ -11,18 +11,16 @@ from persona_engine.store import (
     embeddings,
     events,
     instructions,
-    populations,
     posteriors,
 )
-from persona_engine.store.clock import Clock, to_micros
-from persona_engine.store.database import Database
+from persona_engine.store.clock import to_micros
 from persona_engine.store.records import (
     AdapterRow,
     AuditEvent,
     ClusteringRow,
     NewAdapter,
-    PopulationRow,
 )
+from persona_engine.store.tenant_populations import TenantPopulations
 from persona_engine.store.users import iter_users
 from persona_engine.types import (
     Clustering,
@@ -30,7 +28,6 @@ from persona_engine.types import (
     FloatArray,
     Instruction,
     Json,
-    Population,
     Posterior,
 )
 
@@ -38,17 +35,12 @@ _BATCH = 10_000
 _BATCH_OF_BYTES = 1_000
 
 
-class TenantStore:
+class TenantStore(TenantPopulations):
     """One tenant's rows; made by `Store.tenant`, which checks the name.
 
     Iterators read in batches and hold no transaction between them: what is written meanwhile may
     or may not be seen.
     """
-
-    def __init__(self, database: Database, tenant: str, clock: Clock) -> None:
-        self.tenant = tenant
-        self._database = database
-        self._clock = clock
 
     def users(self) -> tuple[str, ...]:
         """Return every user, sorted."""
@@ -85,53 +77,6 @@ class TenantStore:
     def instruction_generation(self) -> str:
         """Return a text that changes whenever an instruction is written or deleted."""
         return instructions.generation(self._database, self.tenant)
-
-    def save_population(self, population: Population, *, users: Sequence[str]) -> None:
-        """Store a population with the users of this tenant that it learned from.
-
-        Saving the same version again replaces its users and takes away its mark for refitting.
-        A user who is unknown was forgotten while it was fitted: the name is not stored, and the
-        population is marked for refitting at once.
-
-        Raises:
-            InvalidInputError: ``meta`` is not JSON, or an array not numeric.
-        """
-        populations.save(
-            self._database, self.tenant, population, users=users, now=to_micros(self._clock())
-        )
-
-    def publish(self, version: str) -> None:
-        """Put a stored population to use for its reward model and feature space.
-
-        Raises:
-            NotFoundError: The tenant has none of that version.
-        """
-        populations.publish(self._database, self.tenant, version)
-
-    def population(self, version: str) -> Population:
-        """Return a stored population.
-
-        Raises:
-            NotFoundError: The tenant has none of that version.
-            ArtefactError: Its bytes are damaged.
-        """
-        return populations.load(self._database, self.tenant, version)
-
-    def published(self, reward_model: str, fingerprint: str) -> Population | None:
-        """Return the population in use, or None.
-
-        Raises:
-            ArtefactError: Its bytes are damaged.
-        """
-        return populations.published(self._database, self.tenant, reward_model, fingerprint)
-
-    def published_version(self, reward_model: str, fingerprint: str) -> str | None:
-        """Return the version of the population in use, or None, without reading its state."""
-        return populations.published_version(self._database, self.tenant, reward_model, fingerprint)
-
-    def populations(self) -> tuple[PopulationRow, ...]:
-        """Return every population without its state, oldest first."""
-        return populations.rows(self._database, self.tenant)
 
     def save_clustering(
         self,
@@ -188,12 +133,15 @@ class TenantStore:
     def published_clustering(self, population: str | None = None) -> Clustering | None:
         """Return the clustering in use, or None; None too if it stands on another population.
 
+        One that users were taken out of (`akin`) is no other.
+
         Raises:
             ArtefactError: Its bytes are damaged.
         """
         found = clusterings.published(self._database, self.tenant)
-        other = found is not None and population not in (None, found.population)
-        return None if other else found
+        if found is None or population is None or self.akin(population, found.population):
+            return found
+        return None
 
     def published_clustering_version(self) -> tuple[str, str] | None:
         """Return version and population of the clustering in use, without reading its state."""

@@ -72,9 +72,14 @@ class Receipt:
         erased_at: When.
         rows: Rows deleted, by table.
         index_vectors: Vectors removed, by index.
-        cached_embeddings: Cached features removed, of texts that nobody else's events use.
+        cached_embeddings: Cached features of their texts removed.
         refit: Versions of populations, clusterings and adapters that learned from the user, marked
             for refitting.
+        corrected: By version of a population that was in use: the one in use now, which the user
+            was taken out of to first order; itself where that moves predictions by less than
+            ``forget_tolerance``. One in ``refit`` that is not named here keeps the user until then.
+        files: Files and folders removed, by place.
+        remains: What is left and until when, in words.
         sha256: Hash over the fields above.
     """
 
@@ -85,4 +90,7 @@ class Receipt:
     index_vectors: Mapping[str, int]
     cached_embeddings: int
     refit: tuple[str, ...]
+    corrected: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
+    remains: tuple[str, ...] = ()
     sha256: str = field(default="")
