@@ -36,6 +36,7 @@ from persona_engine.onboarding.interview import QUESTIONS, Interview, Material, 
 from persona_engine.onboarding.judge import Crowd
 from persona_engine.onboarding.pools import OWN, Pool, answered, questions_of
 from persona_engine.onboarding.shipped import load_shipped, write
+from persona_engine.onboarding.synthetic_users import draw_tastes, probability_of_a
 from persona_engine.onboarding.tastes import in_words, tastes
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "content_key",
     "d_optimality",
     "draw_replies",
+    "draw_tastes",
     "encode_bank",
     "fit_default",
     "fit_to_bank",
@@ -76,6 +78,7 @@ __all__ = [
     "most_telling",
     "next_question",
     "pref_score",
+    "probability_of_a",
     "question",
     "question_bank",
     "questions_of",

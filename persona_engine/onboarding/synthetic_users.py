@@ -21,7 +21,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.onboarding.abridged import STYLE, Abridged
 from persona_engine.onboarding.bank import STYLES, question_bank
 from persona_engine.onboarding.bank_features import BankFeatures
-from persona_engine.types import FloatArray, IntArray, PreferenceData
+from persona_engine.types import FloatArray, IntArray, PreferenceData, Question
 
 Doubles = NDArray[np.float64]
 
@@ -137,6 +137,27 @@ def probability_of_high(tastes: Doubles, styles: Sequence[str]) -> Doubles:
     column = {style: place for place, style in enumerate(STYLES)}
     logits = tastes[:, [column[style] for style in styles]]
     certain: Doubles = 0.5 + 0.5 * np.tanh(0.5 * logits)
+    return 0.5 * _LAPSE + (1.0 - _LAPSE) * certain
+
+
+def probability_of_a(tastes: Doubles, questions: Sequence[Question]) -> Doubles:
+    """Return P(side a is preferred), ``(U, Q)``, where replies may differ in several styles.
+
+    What each style is worth to a person adds up: ``λ/2 + (1 - λ) σ(Σ ± taste)``.
+
+    Examples:
+        >>> from persona_engine.onboarding.blends import blends
+        >>> tastes = draw_tastes(2, rng=np.random.default_rng(0))
+        >>> likely = probability_of_a(tastes, blends()[:1])
+        >>> round(float(likely.sum()), 6)
+        1.0
+    """
+    signs = np.zeros((len(STYLES), len(questions)))
+    row = {style: place for place, style in enumerate(STYLES)}
+    for column, question in enumerate(questions):
+        for style, high in question.poles.items():
+            signs[row[style], column] = 1.0 if high == "a" else -1.0
+    certain: Doubles = 0.5 + 0.5 * np.tanh(0.5 * (tastes @ signs))
     return 0.5 * _LAPSE + (1.0 - _LAPSE) * certain
 
 
