@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "tests" / "benchmarks"
 
+pytestmark = pytest.mark.slow
+
 
 def run(script: str, *options: str) -> dict:
     done = subprocess.run(
