@@ -29,7 +29,7 @@ from persona_engine.interfaces import (
     RewardModel,
 )
 from persona_engine.learning import Learner, OnlinePolicy
-from persona_engine.onboarding import DefaultPopulation, load_shipped
+from persona_engine.onboarding import DefaultPopulation, load_blend_features, load_shipped
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import discover
 from persona_engine.reminding import Reminder
@@ -279,8 +279,18 @@ class Runtime(Indexes):
         )
 
     def _bank_features(self) -> Mapping[str, FloatArray]:
-        default = self.default_population
-        return {} if default is None else default.features
+        """Return what the package ships: features of the replies of its questions."""
+
+        def make() -> Mapping[str, FloatArray]:
+            default = self.default_population
+            if default is None:
+                return {}
+            return {
+                **load_blend_features(self.learner.features.encoder.fingerprint),
+                **default.features,
+            }
+
+        return self._once("bank_features", make)
 
     def _feature_encoder(self) -> Encoder:
         if self.config.feature_encoder != GENERATOR_FEATURES:

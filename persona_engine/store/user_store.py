@@ -216,6 +216,10 @@ class UserStore:
         """
         return replies.load(self._database, self.scope, reply_id)
 
+    def prompts(self, most: int) -> tuple[Conversation, ...]:
+        """Return the conversations that the user's latest replies answered, latest first."""
+        return replies.prompts(self._database, self.scope, most)
+
     def rate(self, reply_id: str, value: float, *, idempotency_key: str | None = None) -> str:
         """Record a rating of a reply and return the rating's id.
 
@@ -231,6 +235,10 @@ class UserStore:
     def ratings(self) -> tuple[RatingRow, ...]:
         """Return the newest rating of each reply that this user rated, oldest first."""
         return replies.ratings(self._database, self.scope)
+
+    def rating_values(self) -> dict[str, float]:
+        """Return the newest rating of each rated reply, by the reply's id."""
+        return replies.rating_values(self._database, self.scope)
 
     def export(self) -> dict[str, Any]:
         """Return every row of this user as JSON, at one moment; posteriors as base64."""
