@@ -112,6 +112,7 @@ def print_receipt(receipt: Receipt) -> None:
         ("unfinished adapters", receipt.files.get("training", 0)),
         *((f"taken out of {old}", new) for old, new in receipt.corrected.items()),
         ("to be fitted again", ", ".join(receipt.refit) or "nothing"),
+        *(("remains", each) for each in receipt.remains),
         ("erased at", receipt.erased_at.isoformat()),
         ("sha256", receipt.sha256),
     ]

@@ -283,15 +283,23 @@ def test_the_doctor_verifies_what_is_published(engine, version) -> None:
         return found
 
     assert check().ok
-    assert engine.user("u1").forget().refit == (
+    learned = [
         *(row.version for row in engine.store.tenant("default").populations()),
         *(row.version for row in engine.store.tenant("default").clusterings()),
-        version,
-    )
+    ]
+    assert engine.user("u1").forget().refit == (*learned, version)
     assert not check().ok
     assert check().remedy == "persona adapters train --cluster homely"
     (engine.adapters().open(version, base="b1") / WEIGHTS).write_bytes(b"other")
     assert "sha256" in check().detail
+
+
+def test_others_keep_their_adapter_when_somebody_is_forgotten(engine, version) -> None:
+    receipt = engine.user("u3").forget()
+    (old, new), *_ = receipt.corrected.items()
+    assert old != new
+    assert engine.user("u1").chat(ASK).trace.adapter == version
+    assert engine.user("u1").clusters() != {}
 
 
 @pytest.mark.parametrize("decoding", ["best_of_n", "blockwise", "token_search", "logit_arithmetic"])
