@@ -19,10 +19,11 @@ from persona_engine.imported import import_rows
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.plugins import Plugins
 from persona_engine.refitting import RefitReport, refit_stale
+from persona_engine.replay import Policy, replay
 from persona_engine.runtime import Runtime
 from persona_engine.sharing import rank_shared
 from persona_engine.store import Clock, Store, utc_now
-from persona_engine.types import Conversation, Ranking, Scope
+from persona_engine.types import Conversation, Ranking, Replayed, Scope
 from persona_engine.user import User, check_seed
 
 __all__ = [
@@ -223,6 +224,29 @@ class PersonaEngine(GroupsOfUsers):
             raise InvalidInputError(f"users is {users!r}, expected a list of one or more names")
         scopes = [self.user(user, tenant=tenant).scope for user in users]
         return rank_shared(self._runtime.learner, scopes, prompt, candidates, rule=rule)
+
+    def replay(
+        self,
+        policies: Mapping[str, Policy] | Sequence[str] = ("first", "greedy", "thompson", "ucb"),
+        *,
+        tenant: str = "default",
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> tuple[Replayed, ...]:
+        """Tell what policies would have earned on the choices that `User.choose` has logged.
+
+        Args:
+            policies: By name, or functions that return the probability of each candidate.
+            tenant: Whose choices.
+            seed: Of the policies' draws.
+            progress: Told of users.
+
+        Raises:
+            InvalidInputError: No choice has feedback, or there is no such policy.
+            NoPopulationError: There is no population to judge by.
+        """
+        check_seed(seed)
+        return replay(self._runtime.learner, tenant, policies, seed=seed, progress=progress)
 
     def import_comparisons(
         self,

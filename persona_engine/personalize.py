@@ -12,12 +12,12 @@ from persona_engine.adapters.routing import UNROUTED, Route
 from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes, tastes_of, wishes
 from persona_engine.belief import Belief
+from persona_engine.candidates import Judged, check_candidates
 from persona_engine.choosing import Decoders, Way
 from persona_engine.conversation import as_conversation, check_conversation
-from persona_engine.errors import InvalidInputError
-from persona_engine.features import Text, check_response
+from persona_engine.features import Text
 from persona_engine.guiding import Guidance, guidance
-from persona_engine.interfaces import Generator
+from persona_engine.interfaces import Generator, TextReward
 from persona_engine.learning import Learner
 from persona_engine.obedience import Obedience
 from persona_engine.onboarding import in_words
@@ -25,7 +25,6 @@ from persona_engine.ranking import as_given, by_reward, rank_candidates
 from persona_engine.reminding import Reminder, untouched
 from persona_engine.rewards import OWN, RewardPart
 from persona_engine.stopwatch import Stopwatch
-from persona_engine.store import check_text
 from persona_engine.tracing import trace_of
 from persona_engine.types import (
     Candidate,
@@ -129,20 +128,11 @@ class Personalizer:
 
     def rank(self, scope: Scope, prompt: Conversation | str, responses: Sequence[str]) -> Ranking:
         """Order a host's candidates by the user's reward and by the instructions they keep."""
-        check_candidates(prompt, responses)
-        messages = as_conversation(prompt)
-        decisions = self._reminder.remind(scope, messages, Stopwatch()).decisions
-        obedience = self._reminder.obedience(scope, messages, decisions)
-        belief = self._learner.belief(scope, prompt=prompt)
-        if belief is None and not obedience:
-            return as_given(responses, "no population is published for this feature space")
-        features = np.zeros((len(responses), 0), np.float32)
-        if belief is not None:
-            texts = [Text(each, prompt) for each in responses]
-            features = self._learner.features.get(scope.tenant, texts, keep=False)
-        reward = obedience.guide(belief) if obedience else belief
-        verdict = rank_candidates(responses, features, reward, min_confidence=0.5)
-        checks = obedience.checks(responses)
+        judged = self.judge(scope, prompt, responses)
+        if judged.reward is None:
+            return as_given(responses, judged.reason)
+        verdict = rank_candidates(responses, judged.features, judged.reward, min_confidence=0.5)
+        checks = judged.obedience.checks(responses)
         order = by_reward(verdict.rewards)
         return Ranking(
             order=order,
@@ -157,9 +147,35 @@ class Personalizer:
                 for i in order
             ),
             confidence=verdict.confidence,
+            personalized=judged.personalized,
+            reason=judged.reason,
+            instructions=judged.decisions,
+        )
+
+    def judge(self, scope: Scope, prompt: Conversation | str, responses: Sequence[str]) -> Judged:
+        """Return what a host's candidates are to be compared by."""
+        check_candidates(prompt, responses)
+        messages = as_conversation(prompt)
+        decisions = self._reminder.remind(scope, messages, Stopwatch()).decisions
+        obedience = self._reminder.obedience(scope, messages, decisions)
+        belief = self._learner.belief(scope, prompt=prompt)
+        features = np.zeros((len(responses), 0), np.float32)
+        if belief is not None:
+            texts = [Text(each, prompt) for each in responses]
+            features = self._learner.features.get(scope.tenant, texts, keep=False)
+        reward = obedience.guide(belief) if obedience else belief
+        if isinstance(reward, TextReward):
+            features, reward = reward.of_texts(responses, features)
+        return Judged(
+            features,
+            reward,
+            belief,
+            obedience,
+            decisions,
             personalized=bool(obedience) or _knows(belief),
-            reason=self._grounds(belief, obedience),
-            instructions=decisions,
+            reason="no population is published for this feature space"
+            if reward is None
+            else self._grounds(belief, obedience),
         )
 
     def speak(
@@ -243,21 +259,6 @@ class Personalizer:
 
 def _knows(belief: Belief | None) -> bool:
     return belief is not None and belief.model.personal and belief.informed
-
-
-def check_candidates(prompt: Conversation | str, responses: Sequence[str]) -> None:
-    """Raise unless a host's candidates can be ranked.
-
-    Raises:
-        InvalidInputError: There are none, one is blank, or the prompt cannot be used.
-    """
-    if isinstance(responses, str) or not responses:
-        raise InvalidInputError(
-            f"candidates is {responses!r}, expected one or more texts in a list"
-        )
-    check_text("prompt", prompt) if isinstance(prompt, str) else check_conversation(prompt)
-    for each in responses:
-        check_response(each)
 
 
 def _checked(generation: Generation, obedience: Obedience) -> Generation:

@@ -8,11 +8,11 @@ import numpy as np
 
 from persona_engine.aggregation import Rule, SharedOrder, aggregate
 from persona_engine.belief import Belief
+from persona_engine.candidates import check_candidates
 from persona_engine.errors import InvalidInputError
 from persona_engine.features import Text
 from persona_engine.interfaces import Reward, TextReward
 from persona_engine.learning import Learner
-from persona_engine.personalize import check_candidates
 from persona_engine.ranking import as_given
 from persona_engine.types import Candidate, Conversation, FloatArray, Ranking, Scope, Score
 

@@ -13,6 +13,7 @@ from persona_engine.types import (
     Check,
     Compute,
     Considered,
+    Explored,
     Instruction,
     Search,
     SelectedInstruction,
@@ -54,6 +55,7 @@ def trace_from_json(document: Mapping[str, Any]) -> Trace:
     fields["steps"] = tuple(Step(**each) for each in document["steps"])
     fields["skipped"] = tuple(document["skipped"])
     fields["search"] = _search(document.get("search"))
+    fields["exploration"] = _explored(document.get("exploration"))
     return Trace(**fields)
 
 
@@ -71,6 +73,7 @@ def explain(trace: Trace) -> Explanation:
     lines += _instruction_lines(trace)
     lines += _candidate_lines(trace)
     lines += _search_lines(trace.search)
+    lines += _exploration_lines(trace.exploration)
     lines += [f"Put right: {each}." for shown in trace.candidates[:1] for each in shown.edits]
     lines += [
         f"{_kept(each)}: {each.text!r}: {each.reason} ({each.verifier})."
@@ -134,6 +137,16 @@ def _search_lines(search: Search | None) -> list[str]:
     return lines
 
 
+def _exploration_lines(explored: Explored | None) -> list[str]:
+    if explored is None:
+        return []
+    chances = ", ".join(f"{each:.2f}" for each in explored.propensities)
+    shown = explored.propensities[explored.position]
+    return [
+        f"Drawn by {explored.policy} with probability {shown:.2f}; the candidates had {chances}."
+    ]
+
+
 def _kept(check: Check) -> str:
     if check.probability in (0.0, 1.0):
         return "Kept" if check.probability else "Not kept"
@@ -159,6 +172,12 @@ def _search(document: Mapping[str, Any] | None) -> Search | None:
         for each in document["blocks"]
     )
     return Search(**{**document, "blocks": blocks, "compute": Compute(**document["compute"])})
+
+
+def _explored(document: Mapping[str, Any] | None) -> Explored | None:
+    if document is None:
+        return None
+    return Explored(**{**document, "propensities": tuple(document["propensities"])})
 
 
 def _selected(document: Mapping[str, Any]) -> SelectedInstruction:

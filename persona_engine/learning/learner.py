@@ -85,6 +85,11 @@ class Learner:
         self._online = online or OnlinePolicy()
         self._steering = steering
 
+    @property
+    def context(self) -> Context:
+        """What models of texts need beside the texts."""
+        return self._context
+
     def population(self, tenant: str) -> Population | None:
         """Return the population in use, or None when none was ever published or shipped.
 

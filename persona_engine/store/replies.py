@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_
 
 from persona_engine.errors import ConflictError, NotFoundError
 from persona_engine.store.clock import from_micros
@@ -34,6 +34,23 @@ _PROMPTS = (
 )
 _INSERT = insert(reply)
 _INSERT_RATING = insert(rating).inline()
+_PAGE = (
+    select(reply)
+    .where(
+        reply.c.tenant == bindparam("in_tenant"),
+        tuple_(reply.c.user, reply.c.id) > tuple_(bindparam("after_user"), bindparam("after_id")),
+    )
+    .order_by(reply.c.user, reply.c.id)
+    .limit(bindparam("batch"))
+)
+_VALUES = (
+    select(rating.c.reply, rating.c.value)
+    .where(
+        rating.c.tenant == bindparam("in_tenant"),
+        rating.c.user == bindparam("of_user"),
+    )
+    .order_by(rating.c.created_at, rating.c.sequence)
+)
 _RATINGS = (
     select(reply.c.id, reply.c.prompt, reply.c.text, rating.c.value, rating.c.created_at)
     .join(
@@ -109,14 +126,30 @@ def load(database: Database, scope: Scope, reply_id: str) -> StoredReply:
         row = connection.execute(_FIND, _key(scope, reply_id)).first()
     if row is None:
         raise _unknown(reply_id)
-    return StoredReply(
-        id=row.id,
-        prompt=tuple(row.prompt),
-        text=row.text,
-        candidates=tuple(row.candidates),
-        trace=cast("Mapping[str, Any]", row.trace),
-        created_at=from_micros(row.created_at),
-    )
+    return _stored(row)
+
+
+def iter_replies(
+    database: Database, tenant: str, *, batch: int
+) -> Iterator[tuple[str, StoredReply]]:
+    """Yield a tenant's replies with the users whom they were given to: sorted by user."""
+    user, reply_id = "", ""
+    while True:
+        after = {"after_user": user, "after_id": reply_id}
+        with database.read() as connection:
+            page = connection.execute(_PAGE, {"in_tenant": tenant, "batch": batch, **after}).all()
+        for row in page:
+            yield row.user, _stored(row)
+        if len(page) < batch:
+            return
+        user, reply_id = page[-1].user, page[-1].id
+
+
+def rating_values(database: Database, scope: Scope) -> dict[str, float]:
+    """Return a user's newest rating of each rated reply, by the reply's id."""
+    with database.read() as connection:
+        rows = connection.execute(_VALUES, {"in_tenant": scope.tenant, "of_user": scope.user})
+        return {row.reply: row.value for row in rows}
 
 
 def require(connection: Connection, scope: Scope, reply_id: str) -> None:
@@ -187,6 +220,17 @@ def _earlier(
             remedy="use a new key for a new rating",
         )
     return str(found.id)
+
+
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredReply:
+    return StoredReply(
+        id=row.id,
+        prompt=tuple(row.prompt),
+        text=row.text,
+        candidates=tuple(row.candidates),
+        trace=cast("Mapping[str, Any]", row.trace),
+        created_at=from_micros(row.created_at),
+    )
 
 
 def _key(scope: Scope, reply_id: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from persona_engine.store import (
     events,
     instructions,
     posteriors,
+    replies,
 )
 from persona_engine.store.clock import to_micros
 from persona_engine.store.records import (
@@ -19,6 +20,7 @@ from persona_engine.store.records import (
     AuditEvent,
     ClusteringRow,
     NewAdapter,
+    StoredReply,
 )
 from persona_engine.store.tenant_populations import TenantPopulations
 from persona_engine.store.users import iter_users
@@ -53,6 +55,10 @@ class TenantStore(TenantPopulations):
     def iter_comparisons(self, *, batch: int = _BATCH) -> Iterator[tuple[str, Comparison]]:
         """Yield every user's comparisons: sorted by user, then oldest first."""
         return events.iter_comparisons(self._database, self.tenant, batch=batch)
+
+    def iter_replies(self, *, batch: int = _BATCH_OF_BYTES) -> Iterator[tuple[str, StoredReply]]:
+        """Yield every reply with the user whom it was given to: sorted by user."""
+        return replies.iter_replies(self._database, self.tenant, batch=batch)
 
     def iter_posteriors(
         self, reward_model: str, population: str, *, batch: int = _BATCH_OF_BYTES

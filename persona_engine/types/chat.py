@@ -123,6 +123,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Explored:
+    """With what probability each of the host's candidates was shown.
+
+    Args:
+        policy: ``thompson``, ``ucb``, ``greedy`` or ``uniform``.
+        propensities: Probability of each candidate, as given.
+        position: Which of them was drawn.
+        epsilon: Share of the probability that was spread evenly.
+        optimism: Standard deviations that ``ucb`` added.
+        seed: Of the draw.
+    """
+
+    policy: str
+    propensities: tuple[float, ...]
+    position: int
+    epsilon: float
+    optimism: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Why a reply is what it is.
 
@@ -140,6 +161,7 @@ class Trace:
         tastes: The person's strongest tastes as the reward model had them, in words; may be empty.
         steering: What the person set by hand, in words; empty for nothing.
         search: How the reply was searched for and what that cost, or None.
+        exploration: How it was drawn among the host's candidates, or None where it was not.
     """
 
     personalized: bool
@@ -155,6 +177,7 @@ class Trace:
     tastes: str = ""
     steering: str = ""
     search: Search | None = None
+    exploration: Explored | None = None
 
 
 @dataclass(frozen=True, slots=True)

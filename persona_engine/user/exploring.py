@@ -1,0 +1,96 @@
+"""Choosing among the host's candidates so that the choice teaches, and predicting preferences."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_engine.conversation import as_conversation
+from persona_engine.exploring import check_policy, propensities, relative_rewards
+from persona_engine.traces import trace_to_json
+from persona_engine.types import (
+    Candidate,
+    Choice,
+    Conversation,
+    ExplorationPolicy,
+    Explored,
+    Score,
+    Trace,
+)
+from persona_engine.user.scoped import ScopedToUser, check_seed
+
+
+class Exploring(ScopedToUser):
+    """Choices that teach."""
+
+    def choose(
+        self,
+        prompt: str | Conversation,
+        candidates: Sequence[str],
+        *,
+        explore: ExplorationPolicy = "thompson",
+        epsilon: float = 0.05,
+        optimism: float = 1.0,
+        seed: int = 0,
+    ) -> Choice:
+        """Draw one of the host's candidates to show, and keep with what probability it was drawn.
+
+        Give `feedback` by the choice's id: it is learned from as feedback on any reply, and joined
+        to the propensities, so that `PersonaEngine.replay` can tell what another policy would have
+        earned. The person's taste and the instructions that apply decide as in `rank`.
+
+        Args:
+            prompt: What the candidates answer.
+            candidates: The replies, the host's own choice first.
+            explore: ``thompson`` shows each as often as it is the best under the posterior, ``ucb``
+                the one that could be best, ``greedy`` the one expected to be best, ``uniform`` any.
+            epsilon: Share of the probability that is spread evenly; with 0 a policy may give some
+                candidates none, and nothing is learned of them.
+            optimism: Standard deviations that ``ucb`` adds to each expected reward.
+            seed: Decides the draw; give every choice another one.
+
+        Raises:
+            InvalidInputError: There are no candidates, one is blank, or a setting is out of range.
+        """
+        check_policy(explore, epsilon=epsilon, optimism=optimism)
+        check_seed(seed)
+        judged = self._runtime.personalizer.judge(self.scope, prompt, candidates)
+        rewards = (
+            Score(np.zeros(len(candidates), np.float32), np.eye(len(candidates), dtype=np.float32))
+            if judged.reward is None
+            else relative_rewards(judged.features, judged.reward)
+        )
+        shares = propensities(rewards, explore, epsilon=epsilon, optimism=optimism, seed=seed)
+        position = int(np.random.default_rng([seed, 1]).choice(len(candidates), p=shares))
+        explored = Explored(explore, tuple(shares.tolist()), position, epsilon, optimism, seed)
+        spreads = np.sqrt(np.maximum(np.diag(rewards.std), 0.0))
+        trace = Trace(
+            personalized=judged.personalized,
+            reason=f"drawn by {explore}; {judged.reason}",
+            instructions=judged.decisions,
+            candidates=tuple(
+                Candidate(text, float(rewards.mean[i]), float(spreads[i]), tokens=0)
+                for i, text in enumerate(candidates)
+            ),
+            reward_model=None if judged.belief is None else judged.belief.model.name,
+            population=None if judged.belief is None else judged.belief.population.version,
+            exploration=explored,
+        )
+        choice_id = uuid.uuid4().hex
+        self._rows.save_reply(
+            choice_id,
+            prompt=as_conversation(prompt),
+            text=candidates[position],
+            candidates=list(candidates),
+            trace=trace_to_json(trace),
+        )
+        return Choice(
+            choice_id,
+            candidates[position],
+            position,
+            float(shares[position]),
+            explored.propensities,
+            trace,
+        )
