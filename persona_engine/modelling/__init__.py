@@ -17,8 +17,8 @@ from persona_engine.modelling.head_mixture import HeadMixtureModel
 from persona_engine.modelling.heads import head_log_likelihood, head_metric, mix_heads
 from persona_engine.modelling.labels import with_label_noise
 from persona_engine.modelling.large_k_means import k_means_of_many
-from persona_engine.modelling.linear_latent import LinearLatentModel
 from persona_engine.modelling.leave_out import WithoutRows, leave_out, without_user
+from persona_engine.modelling.linear_latent import LinearLatentModel
 from persona_engine.modelling.logistic import (
     RIDGES,
     choose_ridge,
@@ -58,9 +58,9 @@ __all__ = [
     "LinearLatentModel",
     "Schedule",
     "Trained",
+    "WithoutRows",
     "choose_ridge",
     "crowd_of",
-    "WithoutRows",
     "expectation_maximisation",
     "fit_attribute_heads",
     "fit_groups",
@@ -73,10 +73,10 @@ __all__ = [
     "k_means",
     "k_means_of_many",
     "laplace_covariance",
+    "leave_out",
     "log_sum",
     "minimise",
     "mix_heads",
-    "leave_out",
     "pair_loss",
     "principal_differences",
     "require_at_least",
@@ -89,5 +89,5 @@ __all__ = [
     "softmax",
     "train",
     "with_label_noise",
-]
     "without_user",
+]

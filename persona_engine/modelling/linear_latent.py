@@ -66,12 +66,12 @@ class LinearLatentModel(RewardModel):
     def log_likelihoods_since(
         self, population: Population, evidence: Evidence, starts: IntArray
     ) -> FloatArray:
-        """Return how likely each stretch of one user's comparisons is, ``(S,)``, by Laplace.
+        """Return ``log P(answer t | answers s … t-1)`` for each start ``s``, ``(C, n)``.
 
         Args:
             population: What it stands on.
             evidence: One user's comparisons, oldest first.
-            spans: ``(S, 2)`` first row, and row after the last, of each.
+            starts: ``(C,)`` ascending rows.
         """
         self._check(population, evidence.chosen)
         projected = (evidence.chosen - evidence.rejected) @ population.arrays["projection"]
