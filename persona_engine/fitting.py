@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
 from persona_engine.onboarding import Attribute, fit_default
+from persona_engine.trust import CALIBRATION, fit_calibration, held_out_predictions
 from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
 
 UNTIL = "until"
@@ -97,13 +99,18 @@ def fit_tenant(
     held_out = rng.permutation(len(names))[: max(1, round(_HELD_OUT * len(names)))]
     rest = data.take(~np.isin(data.user, held_out))
     progress("judging", 0, 2)
-    ours = _few_shot_accuracy(model, model.fit(rest, rng=rng), data, held_out)
+    judged = model.fit(rest, rng=rng)
+    ours = _few_shot_accuracy(model, judged, data, held_out)
+    calibration = fit_calibration(held_out_predictions(model, judged, data, held_out))
     progress("judging", 1, 2)
     theirs = _few_shot_accuracy(pooled, pooled.fit(rest, rng=rng), data, held_out)
     progress("judging", 2, 2)
     population = model.fit(data, rng=rng, progress=progress)
-    if until is not None:
-        population = replace(population, meta={**population.meta, UNTIL: until.isoformat()})
+    details = dict(population.meta)
+    learned: dict[str, Any] = {} if until is None else {UNTIL: until.isoformat()}
+    if calibration is not None:
+        learned[CALIBRATION] = calibration.document()
+    population = replace(population, meta={**population.meta, **learned})
     good = replaces or ours >= theirs - _TOLERANCE
     if good:
         learner.publish(tenant, population, users=names)
@@ -119,7 +126,7 @@ def fit_tenant(
         pooled_accuracy=theirs,
         published=good,
         reason=f"held-out accuracy {ours:.3f} against {theirs:.3f} for one pooled reward",
-        details=dict(population.meta),
+        details=details,
     )
 
 

@@ -1,4 +1,4 @@
-"""``persona choose`` and ``persona replay``: replies that are drawn to learn from them."""
+"""``persona choose``, ``prefers`` and ``replay``: draw, predict, and judge what was drawn."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def register(app: Commands) -> None:
     """Add the commands."""
     app.command("choose")(choose)
     app.command("replay")(replay)
+    app.command("prefers")(prefers)
 
 
 def choose(
@@ -54,6 +55,26 @@ def choose(
     stdout().print(
         f"Choice {chosen.id}, drawn with probability {chosen.propensity:.2f} ({chances})"
     )
+
+
+def prefers(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(help="What the replies answer.")],
+    a: Annotated[str, typer.Argument(help="One reply.", metavar="A")],
+    b: Annotated[str, typer.Argument(help="The other.", metavar="B")],
+    *,
+    user: UserOption,
+    error: Annotated[float, typer.Option(help="Largest share of wrong answers.")] = 0.1,
+    json: JsonOption = False,
+) -> None:
+    """Predict which of two replies a person would prefer, or abstain at a promised error."""
+    with options_of(context).user(user) as person:
+        found = person.prefers(prompt, a, b, error=error)
+    if json:
+        print_json({"user": user, "prediction": found})
+        return
+    stdout().print(f"{found.answer or 'no answer'}: {found.reason}", soft_wrap=True)
+    stdout().print(f"a is preferred to b with probability {found.probability:.2f}")
 
 
 def replay(

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from persona_engine.candidates import check_candidates
 from persona_engine.conversation import as_conversation
+from persona_engine.errors import InvalidInputError
 from persona_engine.exploring import check_policy, propensities, relative_rewards
+from persona_engine.features import Text
+from persona_engine.interfaces import Reward, TextReward
 from persona_engine.traces import trace_to_json
+from persona_engine.trust import predicted
 from persona_engine.types import (
     Candidate,
     Choice,
     Conversation,
     ExplorationPolicy,
     Explored,
+    Prediction,
     Score,
     Trace,
 )
@@ -23,7 +29,7 @@ from persona_engine.user.scoped import ScopedToUser, check_seed
 
 
 class Exploring(ScopedToUser):
-    """Choices that teach."""
+    """Choices that teach, and predictions that abstain."""
 
     def choose(
         self,
@@ -94,3 +100,38 @@ class Exploring(ScopedToUser):
             explored.propensities,
             trace,
         )
+
+    def prefers(
+        self, prompt: str | Conversation, a: str, b: str, *, error: float = 0.1
+    ) -> Prediction:
+        """Predict which of two replies the person would prefer, or abstain.
+
+        Of the predictions that are given at most a share of ``error`` is wrong, on average over
+        people, where the population was fitted to your users (`persona fit`): from what confidence
+        on to answer was then learned on people held out, for as many answers as this person has
+        given. Otherwise the model's own probability decides, and nothing is promised beyond it.
+
+        Args:
+            prompt: What the replies answer.
+            a: One reply.
+            b: The other.
+            error: Largest share of wrong answers, above 0 and below ½.
+
+        Raises:
+            InvalidInputError: A reply is blank, or ``error`` is out of range.
+        """
+        check_candidates(prompt, [a, b])
+        number = isinstance(error, int | float) and not isinstance(error, bool)
+        if not number or not 0.0 < error < 0.5:
+            raise InvalidInputError(f"error is {error!r}, expected a number above 0 and below 0.5")
+        belief = self._runtime.learner.belief(self.scope, prompt=prompt)
+        if belief is None:
+            reason = "no population is published for this feature space"
+            return Prediction(None, 0.5, None, calibrated=False, reason=reason)
+        texts = [Text(each, prompt) for each in (a, b)]
+        features = self._runtime.features.get(self.scope.tenant, texts, keep=False)
+        reward: Reward = belief
+        if isinstance(belief, TextReward):
+            features, reward = belief.of_texts((a, b), features)
+        score = reward.logit(features[:1], features[1:])
+        return predicted(score, belief.posterior.count, belief.population.meta, error=error)

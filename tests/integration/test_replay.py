@@ -183,3 +183,18 @@ def test_choices_are_exported_and_forgotten_with_the_rest(engine) -> None:
     ann.forget()
     with pytest.raises(NotFoundError):
         ann.explain(chosen.id)
+
+
+def test_preferences_are_predicted_or_left_open(engine) -> None:
+    ann = engine.user("user-01")
+    found = ann.prefers(PROMPT, REPLIES[0], REPLIES[1], error=0.2)
+    assert found.answer == "a"
+    assert found.probability > 0.8
+    turned = ann.prefers(PROMPT, REPLIES[1], REPLIES[0], error=0.2)
+    assert turned.answer == "b"
+    assert turned.probability == pytest.approx(1 - found.probability, abs=1e-6)
+    assert ann.prefers(PROMPT, "warm dish", "warm dish").answer is None
+    stranger = engine.user("stranger").prefers(PROMPT, REPLIES[0], REPLIES[1], error=0.05)
+    assert stranger.answer is None
+    with pytest.raises(InvalidInputError, match=r"error is 0\.7"):
+        ann.prefers(PROMPT, "a", "b", error=0.7)
