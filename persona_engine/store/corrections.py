@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from persona_engine.store.codec import decode_population, encode_population
@@ -60,6 +60,11 @@ _LEARNED_FROM = select(population_user.c.version).where(
 )
 _CORRECTS = select(correction.c.corrects).where(
     correction.c.tenant == bindparam("in_tenant"), correction.c.version == bindparam("with_version")
+)
+_WITH_STATE = select(table.c.version).where(
+    _OF_TENANT,
+    table.c.version.in_(bindparam("names", expanding=True)),
+    func.length(table.c.state) > 0,
 )
 _MARK = (
     update(table)
@@ -122,8 +127,9 @@ def take_out(
     if not fitted:
         return (), {}
     key: dict[str, Any] = {"in_tenant": tenant, "names": fitted}
-    marked = (*fitted, *sorted(connection.execute(_CORRECTED, key).scalars()))
-    connection.execute(_MARK, {**key, "names": list(marked)})
+    names = [*fitted, *sorted(connection.execute(_CORRECTED, key).scalars())]
+    marked = tuple(sorted(connection.execute(_WITH_STATE, {**key, "names": names}).scalars()))
+    connection.execute(_MARK, {**key, "names": names})
     done: dict[str, str] = {}
     if unlearning is None:
         return marked, done
