@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from persona_engine.attributes import labelled_pairs
-from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
+from persona_engine.learning.past import load_preferences
 from persona_engine.onboarding import Attribute, fit_default
-from persona_engine.trust import CALIBRATION, fit_calibration, held_out_predictions
-from persona_engine.types import Comparison, Context, Evidence, IntArray, Population, PreferenceData
+from persona_engine.trust import (
+    CALIBRATION,
+    Calibration,
+    GuardReport,
+    fit_calibration,
+    guarded,
+    held_out_predictions,
+)
+from persona_engine.types import Context, IntArray, Population, PreferenceData
 
 UNTIL = "until"
 """Where a population's ``meta`` says when the newest comparison that it learned from was made."""
 
-LEAST_USERS = 10
-LEAST_COMPARISONS = 50
 _HELD_OUT = 0.3
 _MOST_SUPPORT = 8
 _TOLERANCE = 0.005
-_ENCODED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class FitReport:
         pooled_accuracy: The same for one reward shared by all.
         published: Whether the population is in use now.
         reason: Why it is or is not.
+        guard: Whose influence was limited, and who looks like one under several names; None where
+            the guard is off or nobody's comparisons were learned from.
         details: Further figures, by name.
     """
 
@@ -57,6 +62,7 @@ class FitReport:
     published: bool
     reason: str
     details: dict[str, object]
+    guard: GuardReport | None = None
 
 
 def fit_tenant(
@@ -67,6 +73,7 @@ def fit_tenant(
     pooled: RewardModel,
     attributes: Sequence[Attribute],
     seed: int,
+    guard: bool = True,
     replaces: bool = False,
     progress: Progress = no_progress,
 ) -> FitReport:
@@ -83,6 +90,7 @@ def fit_tenant(
         pooled: One reward for all, to compare with.
         attributes: For models that read labelled pairs.
         seed: Decides everything.
+        guard: Whether no few users may shape what all share.
         replaces: Whether it takes the place of one that learned from people who are forgotten, and
             so is published whatever it is worth.
         progress: Told of reading, judging and fitting.
@@ -91,21 +99,17 @@ def fit_tenant(
         InvalidInputError: There are fewer than 10 users or 50 comparisons.
     """
     until = learner.store.tenant(tenant).newest_comparison()
-    names, data = load_preferences(learner, tenant, progress=progress)
+    names, data, began = load_preferences(learner, tenant, progress=progress)
     if "attributes" in model.reads:
         pairs = labelled_pairs(attributes, partial(learner.features.get, tenant))
         data = replace(data, attributes=pairs)
     rng = np.random.default_rng(seed)
-    held_out = rng.permutation(len(names))[: max(1, round(_HELD_OUT * len(names)))]
-    rest = data.take(~np.isin(data.user, held_out))
-    progress("judging", 0, 2)
-    judged = model.fit(rest, rng=rng)
-    ours = _few_shot_accuracy(model, judged, data, held_out)
-    calibration = fit_calibration(held_out_predictions(model, judged, data, held_out))
-    progress("judging", 1, 2)
-    theirs = _few_shot_accuracy(pooled, pooled.fit(rest, rng=rng), data, held_out)
-    progress("judging", 2, 2)
-    population = model.fit(data, rng=rng, progress=progress)
+    taught, told = data, None
+    if guard:
+        weight, told = guarded(data, names, began, pooled=pooled, rng=np.random.default_rng(seed))
+        taught = replace(data, weight=weight)
+    ours, theirs, calibration = _judged(data, taught, model, pooled, rng, progress=progress)
+    population = model.fit(taught, rng=rng, progress=progress)
     details = dict(population.meta)
     learned: dict[str, Any] = {} if until is None else {UNTIL: until.isoformat()}
     if calibration is not None:
@@ -127,7 +131,40 @@ def fit_tenant(
         published=good,
         reason=f"held-out accuracy {ours:.3f} against {theirs:.3f} for one pooled reward",
         details=details,
+        guard=told,
     )
+
+
+def _judged(
+    data: PreferenceData,
+    taught: PreferenceData,
+    model: RewardModel,
+    pooled: RewardModel,
+    rng: np.random.Generator,
+    *,
+    progress: Progress,
+) -> tuple[float, float, Calibration | None]:
+    """Return the accuracy of both models on users held out, and the first one's calibration.
+
+    Args:
+        data: All comparisons, as each user's own posterior counts them.
+        taught: The same, as populations count them.
+        model: What is judged.
+        pooled: One reward for all.
+        rng: Draws who is held out.
+        progress: Told of both.
+    """
+    users = data.users
+    held_out = rng.permutation(len(users))[: max(1, round(_HELD_OUT * len(users)))]
+    rest = taught.take(~np.isin(data.user, held_out))
+    progress("judging", 0, 2)
+    population = model.fit(rest, rng=rng)
+    ours = _few_shot_accuracy(model, population, data, held_out)
+    calibration = fit_calibration(held_out_predictions(model, population, data, held_out))
+    progress("judging", 1, 2)
+    theirs = _few_shot_accuracy(pooled, pooled.fit(rest, rng=rng), data, held_out)
+    progress("judging", 2, 2)
+    return ours, theirs, calibration
 
 
 def fit_bank(
@@ -170,74 +207,6 @@ def fit_bank(
         reason="fitted to synthetic users over the question bank",
         details=dict(fitted.report),
     )
-
-
-def load_preferences(
-    learner: Learner, tenant: str, *, progress: Progress = no_progress
-) -> tuple[tuple[str, ...], PreferenceData]:
-    """Return a tenant's users and their comparisons as features, oldest first for each user.
-
-    Raises:
-        InvalidInputError: There are fewer than 10 users or 50 comparisons.
-    """
-    events: list[Comparison] = []
-    users: dict[str, int] = {}
-    rows: list[int] = []
-    for user, event in learner.store.tenant(tenant).iter_comparisons():
-        rows.append(users.setdefault(user, len(users)))
-        events.append(event)
-    if len(users) < LEAST_USERS or len(events) < LEAST_COMPARISONS:
-        raise InvalidInputError(
-            f"tenant {tenant!r} has {len(events)} comparisons by {len(users)} users, expected at "
-            f"least {LEAST_COMPARISONS} by {LEAST_USERS}",
-            remedy="collect or import more (`persona import FILE.jsonl`), or use `persona fit "
-            "--default`, which needs none",
-        )
-    last = {row: event.created_at for row, event in zip(rows, events, strict=True)}
-    newest = [last[row] for row in rows]
-    evidence = _encode(
-        learner, tenant, events, newest=newest, later=_later(rows), progress=progress
-    )
-    return tuple(users), PreferenceData(
-        evidence.chosen,
-        evidence.rejected,
-        np.array(rows, np.int64),
-        learner.features.encoder.fingerprint,
-        evidence.weight,
-        evidence.prompt,
-        evidence.texts,
-        evidence.target,
-    )
-
-
-def _encode(
-    learner: Learner,
-    tenant: str,
-    events: Sequence[Comparison],
-    *,
-    newest: Sequence[datetime],
-    later: IntArray,
-    progress: Progress,
-) -> Evidence:
-    parts = []
-    for start in range(0, len(events), _ENCODED_AT_ONCE):
-        progress("reading comparisons", start, len(events))
-        here = slice(start, start + _ENCODED_AT_ONCE)
-        parts.append(learner.evidence(tenant, events[here], newest=newest[here], later=later[here]))
-    progress("reading comparisons", len(events), len(events))
-    return Evidence.joined(parts)
-
-
-def _later(rows: Sequence[int]) -> IntArray:
-    """Return how many later comparisons the user of each made; rows are sorted by user.
-
-    Examples:
-        >>> _later([0, 0, 0, 1, 1]).tolist()
-        [2, 1, 0, 1, 0]
-    """
-    ends = np.searchsorted(rows, rows, side="right")
-    later: IntArray = ends - np.arange(len(rows)) - 1
-    return later
 
 
 def _few_shot_accuracy(

@@ -15,6 +15,7 @@ from persona_engine.features import FeatureCache, Text, check_response
 from persona_engine.interfaces import RewardModel
 from persona_engine.learning.online import OnlinePolicy
 from persona_engine.learning.published import Populations
+from persona_engine.presuming import Presumes
 from persona_engine.store import Fold, NewComparison, Store, UserStore, check_comparison
 from persona_engine.types import (
     Comparison,
@@ -31,6 +32,9 @@ from persona_engine.types import (
 from persona_engine.weighing import EvidencePolicy, targets
 
 logger = logging.getLogger("persona_engine.learning")
+
+PRESUMED_UNTIL = 16
+"""Own comparisons from which nothing is presumed of a user any more."""
 
 Steering = Callable[[Mapping[str, float]], Sequence[NewComparison]]
 
@@ -55,6 +59,7 @@ class Learner:
         online: When posteriors are built again from all events.
         steering: Returns what a user set by hand as comparisons; they are added whenever the
             posterior is asked for, and never stored with it.
+        presumed: Returns what is presumed of a user who has said little, or None; likewise.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Learner:
         policy: EvidencePolicy | None = None,
         online: OnlinePolicy | None = None,
         steering: Steering = lambda _: (),
+        presumed: Presumes = lambda *_: None,
     ) -> None:
         self.store = store
         self.model = model
@@ -84,6 +90,7 @@ class Learner:
         self._policy = policy or EvidencePolicy()
         self._online = online or OnlinePolicy()
         self._steering = steering
+        self._presumed = presumed
 
     @property
     def context(self) -> Context:
@@ -117,11 +124,16 @@ class Learner:
         if population is None:
             return None
         steering = self.store.user(scope).steering()
+        learned = self.posterior(scope, population)
+        presumed = self._presumed(scope, population) if learned.count < PRESUMED_UNTIL else None
+        if presumed is not None:
+            learned = self._with(population, learned, presumed.evidence)
         return bind(
             self.model,
             population,
-            self._steered(scope.tenant, population, self.posterior(scope, population), steering),
+            self._steered(scope.tenant, population, learned, steering),
             steering=steering,
+            neighbours=0 if presumed is None else len(presumed.neighbours),
             prompt=prompt,
             encode=lambda words: self.features.get(scope.tenant, [Text(words)], keep=False)[0],
             context=self._context,
@@ -273,7 +285,11 @@ class Learner:
         pairs = self._steering(steering)
         if not pairs:
             return learned
-        posterior = self.model.update(population, learned, self.evidence(tenant, pairs))
+        return self._with(population, learned, self.evidence(tenant, pairs))
+
+    def _with(self, population: Population, learned: Posterior, further: Evidence) -> Posterior:
+        """Return the posterior with what is no event of the user's; ``count`` stays theirs."""
+        posterior = self.model.update(population, learned, further)
         return replace(posterior, count=learned.count)
 
     def _stored(self, user: UserStore, population: Population) -> tuple[Posterior, int] | None:
