@@ -25,7 +25,8 @@ from persona_engine.types import (
 class Belief:
     """A user's posterior with the model, the population and the prompt that it is asked about.
 
-    What the user set by hand is in the posterior already; ``steering`` says what that was.
+    What the user set by hand is in the posterior already; ``steering`` says what that was. So is
+    what is presumed of a new user; ``neighbours`` says from how many others.
 
     This is the `persona_engine.interfaces.Reward` that decoders and rankings call.
     """
@@ -35,11 +36,12 @@ class Belief:
     posterior: Posterior
     context: Context | None = None
     steering: Mapping[str, float] = field(default_factory=dict)
+    neighbours: int = 0
 
     @property
     def informed(self) -> bool:
-        """Whether anything is known of the user: comparisons, or what was set by hand."""
-        return bool(self.posterior.count or self.steering)
+        """Whether anything is known of the user: comparisons, what was set by hand, neighbours."""
+        return bool(self.posterior.count or self.steering or self.neighbours)
 
     def score(self, features: FloatArray) -> Score:
         """Return rewards ``(B,)`` of features ``(B, D)``."""
@@ -113,6 +115,7 @@ def bind(
     encode: Callable[[str], FloatArray],
     context: Context,
     steering: Mapping[str, float] = MappingProxyType({}),
+    neighbours: int = 0,
 ) -> Belief:
     """Return the belief about a prompt, given to the model as far as the model reads it.
 
@@ -124,12 +127,13 @@ def bind(
         encode: Returns the features ``(P,)`` of a prompt's last words.
         context: What else a model of texts may need.
         steering: What the user set by hand, which the posterior holds.
+        neighbours: From how many others something is presumed, which the posterior holds too.
     """
     if not model.reads or prompt is None:
-        return Belief(model, population, posterior, steering=steering)
+        return Belief(model, population, posterior, steering=steering, neighbours=neighbours)
     words = prompt if isinstance(prompt, str) else last_request(prompt)
     if "prompt" in model.reads and words.strip():
         context = replace(context, prompt=encode(words))
     if "texts" in model.reads:
-        return TextBelief(model, population, posterior, context, steering, prompt)
-    return Belief(model, population, posterior, context, steering)
+        return TextBelief(model, population, posterior, context, steering, neighbours, prompt)
+    return Belief(model, population, posterior, context, steering, neighbours)

@@ -32,6 +32,7 @@ class Indexes(ChosenPlugins):
         """Remove a user and their instructions from the tenant's index files, at once."""
         erased: tuple[tuple[Kind, Sequence[str]], ...] = (
             ("users", [scope.user]),
+            ("traits", [scope.user]),
             ("instructions", instructions),
         )
         return {

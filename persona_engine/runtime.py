@@ -30,11 +30,13 @@ from persona_engine.interfaces import (
 )
 from persona_engine.learning import Learner, OnlinePolicy
 from persona_engine.onboarding import DefaultPopulation, load_blend_features, load_shipped
+from persona_engine.onboarding.cold_start import ColdStart
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import discover
+from persona_engine.presuming import Presumption
 from persona_engine.reminding import Reminder
 from persona_engine.store import Clock, Store
-from persona_engine.types import Context, Conversation, FloatArray, Population
+from persona_engine.types import Context, Conversation, FloatArray, Population, Scope
 from persona_engine.weighing import EvidencePolicy
 from persona_engine.weights import resolve, weights_hash
 
@@ -114,6 +116,20 @@ class Runtime(Indexes):
             "default_population",
             lambda: load_shipped(
                 self.config.reward_model, self.learner.features.encoder.fingerprint
+            ),
+        )
+
+    @property
+    def cold_start(self) -> ColdStart:
+        """Presumes of new people what others like them have said."""
+        return self._once(
+            "cold_start",
+            lambda: ColdStart(
+                self.store,
+                self.learner.model,
+                sentences=lambda: self.sentences,
+                index=lambda tenant, space: self.index(tenant, "traits", space),
+                evidence=self.learner.evidence,
             ),
         )
 
@@ -248,6 +264,7 @@ class Runtime(Indexes):
             held = [self.features, self._parts.get("sentences")]
             generator = self._parts.get("generator")
         self._counted.cache_clear()
+        self.cold_start.clear()
         for cache in held:
             if isinstance(cache, FeatureCache):
                 cache.clear()
@@ -274,9 +291,13 @@ class Runtime(Indexes):
             refresh_seconds=config.population_refresh_seconds,
             context=self._context(),
             steering=self.attributes.pairs_of,
+            presumed=self._presumed,
             policy=EvidencePolicy.configured(config),
             online=OnlinePolicy.configured(config),
         )
+
+    def _presumed(self, scope: Scope, population: Population) -> Presumption | None:
+        return self.cold_start.presumed(scope, population)
 
     def _bank_features(self) -> Mapping[str, FloatArray]:
         """Return what the package ships: features of the replies of its questions."""

@@ -198,6 +198,23 @@ class Learner:
         )
         return self._policy.corrected(evidence)
 
+    def strengths(self, people: Sequence[Sequence[Comparison]]) -> tuple[FloatArray, FloatArray]:
+        """Return the weights and targets ``(Σn,)`` of several users' comparisons, oldest first.
+
+        They are those of `evidence`, without the features.
+        """
+        events = [event for each in people for event in each]
+        newest = [max(event.created_at for event in each) for each in people if each]
+        counts = [len(each) for each in people if each]
+        weight = self._policy.weights(
+            events,
+            newest=[moment for moment, n in zip(newest, counts, strict=True) for _ in range(n)],
+            later=np.concatenate([np.arange(n)[::-1] for n in counts] or [np.zeros(0, np.int64)]),
+        )
+        nothing = np.zeros((len(events), 0), np.float32)
+        told = self._policy.corrected(Evidence(nothing, nothing, weight, target=targets(events)))
+        return told.weight, told.target
+
     def _prompts(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> FloatArray:
         """Return features ``(n, D)`` of the prompts, zero where there is none."""
         features = np.zeros((len(events), self.features.width), np.float32)

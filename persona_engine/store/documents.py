@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from persona_engine.errors import InvalidInputError
-from persona_engine.store import events, replies, steering
+from persona_engine.store import events, replies, steering, traits
 from persona_engine.store.clock import to_micros
 from persona_engine.store.instruction_rows import check_instruction, row_of
 from persona_engine.store.records import NewComparison
@@ -46,6 +46,7 @@ def read_document(document: Mapping[str, Any], scope: Scope) -> dict[str, Rows]:
         "rating": _section(document, "ratings", scope, _rating),
         "instruction": _section(document, "instructions", scope, _instruction),
         "steering": _section(document, "steering", scope, _steering, key="attribute"),
+        "trait": _section(document, "traits", scope, _trait, key="name"),
     }
     _check_replies(rows)
     return rows
@@ -169,6 +170,13 @@ def _steering(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
     steering.check(attribute, strength)
     now = to_micros(_moment("created_at", item["created_at"]))
     return steering.row_of(scope, attribute, strength, now)
+
+
+def _trait(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:
+    name, text = item["name"], item["text"]
+    traits.check(name, text)
+    now = to_micros(_moment("created_at", item["created_at"]))
+    return traits.row_of(scope, name, text, now)
 
 
 def _head(scope: Scope, item: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _CHILDREN_FIRST = (
     schema.reply,
     schema.instruction,
     schema.steering,
+    schema.trait,
     schema.posterior,
     schema.population_user,
     schema.clustering_user,
@@ -43,6 +44,7 @@ _COMPARISONS = select(
 _INSTRUCTIONS = select(schema.instruction.c.text, schema.instruction.c.scope).where(
     *_mine(schema.instruction)
 )
+_TRAITS = select(schema.trait.c.text).where(*_mine(schema.trait))
 _REPLIES = select(schema.reply.c.prompt, schema.reply.c.text, schema.reply.c.candidates).where(
     *_mine(schema.reply)
 )
@@ -129,6 +131,7 @@ def _cache_keys(connection: Connection, key: dict[str, str]) -> set[str]:
         sentences |= {prompt, chosen, rejected}
     for row in connection.execute(_INSTRUCTIONS, key):
         sentences |= set(row)
+    sentences.update(connection.execute(_TRAITS, key).scalars())
     for prompt, text, candidates in connection.execute(_REPLIES, key):
         pairs += [(prompt, each) for each in (text, *candidates)]
         sentences |= {text, *candidates, *_contents(prompt)}

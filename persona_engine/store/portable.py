@@ -25,6 +25,7 @@ _RESTORED = (
     schema.rating,
     schema.instruction,
     schema.steering,
+    schema.trait,
 )
 
 
@@ -47,6 +48,7 @@ _SELECTS = {
     "ratings": _of_user(schema.rating),
     "instructions": _of_user(schema.instruction),
     "steering": _of_user(schema.steering),
+    "traits": _of_user(schema.trait),
     "posteriors": _of_user(schema.posterior),
     "populations": _of_user(schema.population_user),
     "clusterings": _of_user(schema.clustering_user),
@@ -64,6 +66,7 @@ _AUDIT = (
     )
     .order_by(schema.audit_event.c.sequence)
 )
+_NAMED_BY = {schema.steering.name: "attribute", schema.trait.name: "name"}
 _CHANGING = {"status", "superseded_by"}
 _EXISTING = {
     table.name: select(table).where(
@@ -125,7 +128,7 @@ def _missing(
     connection: Connection, scope: Scope, name: str, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     key = {"in_tenant": scope.tenant, "of_user": scope.user}
-    names = "attribute" if name == schema.steering.name else "id"
+    names = _NAMED_BY.get(name, "id")
     found = {row._mapping[names]: row._mapping for row in connection.execute(_EXISTING[name], key)}
     new = []
     for row in rows:

@@ -68,9 +68,10 @@ __all__ = [
     "reply",
     "steering",
     "tenant",
+    "trait",
 ]
 
-REVISION = "0008"
+REVISION = "0009"
 """The migration that builds these tables."""
 
 
@@ -189,6 +190,16 @@ steering = Table(
     Column("strength", Double, nullable=False),
     time("created_at"),
     PrimaryKeyConstraint("tenant", "user", "attribute"),
+    _of_user(),
+)
+
+trait = Table(
+    "trait",
+    metadata,
+    *names("tenant", "user", "name"),
+    Column("text", Text, nullable=False),
+    time("created_at"),
+    PrimaryKeyConstraint("tenant", "user", "name"),
     _of_user(),
 )
 

@@ -20,6 +20,7 @@ _TEXTS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (schema.comparison, ("prompt", "chosen", "rejected")),
     (schema.instruction, ("text", "scope", "rests_on")),
     (schema.reply, ("prompt", "text", "candidates", "trace")),
+    (schema.trait, ("text",)),
 )
 
 

@@ -13,6 +13,7 @@ from persona_engine.store import (
     instructions,
     posteriors,
     replies,
+    traits,
 )
 from persona_engine.store.clock import to_micros
 from persona_engine.store.records import (
@@ -59,6 +60,14 @@ class TenantStore(TenantPopulations):
     def iter_replies(self, *, batch: int = _BATCH_OF_BYTES) -> Iterator[tuple[str, StoredReply]]:
         """Yield every reply with the user whom it was given to: sorted by user."""
         return replies.iter_replies(self._database, self.tenant, batch=batch)
+
+    def iter_traits(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield users of whom the host said something, and what, sorted by user."""
+        return traits.iter_traits(self._database, self.tenant)
+
+    def traits_generation(self) -> str:
+        """Return a text that differs whenever what the host knows of a user has changed."""
+        return traits.generation(self._database, self.tenant)
 
     def iter_posteriors(
         self, reward_model: str, population: str, *, batch: int = _BATCH_OF_BYTES

@@ -18,6 +18,7 @@ from persona_engine.store import (
     posteriors,
     replies,
     steering,
+    traits,
 )
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
@@ -135,6 +136,18 @@ class UserStore:
             InvalidInputError: An attribute is no name, or a strength no number from -10 to 10.
         """
         return steering.change(self._database, self.scope, strengths, now=self._now())
+
+    def traits(self) -> dict[str, str]:
+        """Return what the host knows of the user: ``locale`` and ``traits``, as far as known."""
+        return traits.load(self._database, self.scope)
+
+    def describe(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Set ``locale`` and ``traits``; empty text removes one. Return what is known then.
+
+        Raises:
+            InvalidInputError: A text cannot be stored.
+        """
+        return traits.change(self._database, self.scope, known, now=self._now())
 
     def add_instruction(self, instruction: Instruction) -> None:
         """Store a new instruction.

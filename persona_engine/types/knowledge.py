@@ -35,6 +35,7 @@ class Profile:
         created_at: When the user was first seen, or None for a user never seen.
         steering: What the user set by hand: strength towards an attribute's high pole, by name.
         clusters: P(user belongs to cluster) by its name, likeliest first; empty without clusters.
+        traits: What the host said of the user: ``locale`` and ``traits``, as far as known.
     """
 
     tenant: str
@@ -47,6 +48,7 @@ class Profile:
     created_at: datetime | None
     steering: Mapping[str, float] = field(default_factory=dict)
     clusters: Mapping[str, float] = field(default_factory=dict)
+    traits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

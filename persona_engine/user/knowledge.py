@@ -29,7 +29,9 @@ class Knowledge(ScopedToUser):
         """Return what the engine knows about the person."""
         count = self._rows.comparison_count()
         steering = self._rows.steering()
-        belief = self._runtime.learner.belief(self.scope) if count or steering else None
+        traits = self._rows.traits()
+        known = count or steering or traits
+        belief = self._runtime.learner.belief(self.scope) if known else None
         return Profile(
             tenant=self.scope.tenant,
             user=self.scope.user,
@@ -41,6 +43,7 @@ class Knowledge(ScopedToUser):
             created_at=self._rows.created_at(),
             steering=steering,
             clusters=self._runtime.clusters.of_user(self.scope, belief),
+            traits=traits,
         )
 
     def clusters(self) -> dict[str, float]:

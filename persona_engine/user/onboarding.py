@@ -24,7 +24,7 @@ from persona_engine.onboarding import (
     most_telling,
     questions_of,
 )
-from persona_engine.types import Conversation, FloatArray, Question, Sampling
+from persona_engine.types import Conversation, FloatArray, Neighbour, Question, Sampling
 from persona_engine.user.scoped import (
     ScopedToUser,
     by_key,
@@ -87,6 +87,35 @@ class Onboarding(ScopedToUser):
             np.random.default_rng(list(seed)),
         )
 
+    def cold_start(
+        self, *, locale: str | None = None, traits: str | None = None
+    ) -> tuple[Neighbour, ...]:
+        """Say what the host knows of the person, so that they need not start from nothing.
+
+        People whose description is near and who have answered count, together, as a few answers of
+        this person would, until there are sixteen own ones. As how many, the tenant's users decide:
+        those whose answers their neighbours foretell. Where there are no such neighbours, or they
+        do not help, the plain prior holds. What is said stays until it is said anew, and is
+        exported and forgotten with the rest.
+
+        Args:
+            locale: Such as ``"de-AT"``; ``""`` takes it back, None leaves it as it is.
+            traits: In words, such as ``"nurse, night shifts, hates small talk"``; likewise.
+
+        Returns:
+            Whose answers are presumed to be like theirs, nearest first; empty for the plain prior.
+
+        Raises:
+            InvalidInputError: A text cannot be stored.
+        """
+        given = {"locale": locale, "traits": traits}
+        self._rows.describe({name: text for name, text in given.items() if text is not None})
+        population = self._runtime.learner.population(self.scope.tenant)
+        if population is None:
+            return ()
+        found = self._runtime.cold_start.presumed(self.scope, population)
+        return () if found is None else found.neighbours
+
     def pairs(
         self,
         prompts: Sequence[str | Conversation] | None = None,
@@ -121,7 +150,8 @@ class Onboarding(ScopedToUser):
         config = self._runtime.config
         longest = config.max_tokens if max_tokens is None else max_tokens
         sampling = Sampling(temperature=config.temperature, top_p=config.top_p, max_tokens=longest)
-        belief, generator, found = self._belief(), self._runtime.generator, []
+        generator, belief = self._runtime.generator, self._belief()
+        found = []
         for done, prompt in enumerate(asked):
             self._runtime.progress("writing pairs of replies", done, len(asked))
             texts = draw_replies(
