@@ -74,6 +74,9 @@ class EngineConfig(BaseSettings):
             has turned, what was said before is given up; 0 never looks for that.
         refit_every: Answers of a person after which the posterior is built again from all of them;
             between, each answer moves it at once.
+        guard_populations: Whether `persona fit` keeps few users from shaping what all share: nobody
+            counts more than a hundredth or five medians, who contradicts everybody counts less,
+            who looks like one counts as one.
         attributes: File of the host's own attributes: JSON lines of labelled pairs with
             ``attribute``, ``high``, ``low`` and, if need be, ``prompt``; None for the bank's alone.
         population_refresh_seconds: How long a published population may be remembered before the
@@ -136,6 +139,7 @@ class EngineConfig(BaseSettings):
     label_noise: float = Field(default=0.0, ge=0.0, le=1 / 3)
     change_hazard: float = Field(default=0.02, ge=0.0, le=0.5)
     refit_every: int = Field(default=16, ge=1)
+    guard_populations: bool = True
     attributes: Path | None = None
     population_refresh_seconds: float = Field(default=1.0, ge=0.0)
     index_kind: Literal["auto", "flat", "ivf", "hnsw", "sq"] = "auto"

@@ -132,6 +132,7 @@ class PersonaEngine(GroupsOfUsers):
             pooled=self._runtime.reward_model(_POOLED),
             attributes=tuple(self._runtime.attributes.all.values()),
             seed=seed,
+            guard=self.config.guard_populations,
             progress=progress,
         )
 

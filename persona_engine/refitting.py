@@ -98,6 +98,7 @@ def _fit(
         pooled=runtime.reward_model(pooled),
         attributes=tuple(runtime.attributes.all.values()),
         seed=seed,
+        guard=runtime.config.guard_populations,
         replaces=True,
         progress=progress,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,16 @@ from persona_engine.cli.options import GlobalOptions, JsonOption, SeedOption, op
 from persona_engine.cli.output import jsonable, print_json, print_table
 from persona_engine.cli.progress import console_progress
 from persona_engine.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from persona_engine.trust import GuardReport
+
+_NAMED = 5
+_BURSTS = {
+    "simultaneous": "{count} new users came together",
+    "alike": "{count} users answered alike beyond chance",
+    "sybil": "{count} users came together and answered alike: they count as one",
+}
 
 
 def register(app: Commands) -> None:
@@ -70,7 +81,11 @@ def fit(
     if json:
         print_json(report)
     else:
-        print_table("Fit", ("figure", "value"), _rows(jsonable(report)))
+        fields = jsonable(report)
+        fields.pop("guard")
+        print_table("Fit", ("figure", "value"), _rows(fields))
+        if report.guard is not None:
+            _print_guard(report.guard)
 
 
 def _fit_stale(options: GlobalOptions, *, seed: int, vacuum: bool, json: bool) -> None:
@@ -93,6 +108,25 @@ def _fit_stale(options: GlobalOptions, *, seed: int, vacuum: bool, json: bool) -
         ("database's file written anew", "yes" if report.vacuumed else "no"),
     ]
     print_table("What forgotten people had taught", ("what", ""), rows)
+
+
+def _print_guard(guard: GuardReport) -> None:
+    rows: list[tuple[str, object]] = [
+        ("users who had said more than counts", guard.capped),
+        ("users who contradict all others", guard.outliers),
+        ("these are", ", ".join(guard.names) or "nobody"),
+        ("largest share of one user", f"{guard.largest_share:.1%}"),
+    ]
+    for each in guard.bursts:
+        began = datetime.fromtimestamp(each.began, UTC)
+        who = ", ".join(each.names[:_NAMED]) + (" …" if each.users > _NAMED else "")
+        rows.append(
+            (
+                _BURSTS[each.kind].format(count=each.users),
+                f"{who}; from {began:%Y-%m-%d %H:%M:%S} UTC on, within {each.seconds:.0f} s",
+            )
+        )
+    print_table("Guard against few who shape what all share", ("what", ""), rows)
 
 
 def _rows(fields: Mapping[str, object]) -> list[tuple[str, object]]:

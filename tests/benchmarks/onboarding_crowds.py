@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from report import say
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from persona_engine.config import EngineConfig
 from persona_engine.evaluation import Features, features_by_name, read_votes
@@ -18,6 +22,7 @@ from persona_engine.evaluation.splits import Case, few_shot_split
 from persona_engine.interfaces import RewardModel
 from persona_engine.plugins import discover
 from persona_engine.types import Evidence, Population, Posterior, PreferenceData
+from persona_hierarchical.reward_model import Hierarchical
 
 CACHE = "PERSONA_BENCH_FEATURES"
 FEWEST = 26
@@ -68,10 +73,8 @@ def crowd(
         return None
     dataset = read_votes(path, folder / f"{items}.jsonl.gz")
     config = EngineConfig()
-    cache = Path(os.environ.get(CACHE, Path(tempfile.gettempdir()) / "persona_bench_features"))
-    cache.mkdir(parents=True, exist_ok=True)
     features = features_by_name(
-        encoder, dataset, plugins=discover(), config=config, folder=cache
+        encoder, dataset, plugins=discover(), config=config, folder=_cache()
     )
     drawing, dividing = (np.random.default_rng([seed, each]) for each in (0, 1))
     rows = dataset.draw(drawing, support=support, disjoint_items=False)
@@ -95,3 +98,31 @@ def right(
     """Return the share of comparisons that are predicted; of exact ties a half."""
     mean = model.logit(population, posterior, asked.chosen, asked.rejected).mean
     return float(np.mean(0.5 * (np.sign(mean) + 1.0)))
+
+
+def population_of(people: Crowd, seed: int, *, quick: bool) -> Population:
+    """Return the default model's population; a fit that was made before is read from the cache.
+
+    It is a matter of minutes, and two parts need the same.
+    """
+    data = people.data()
+    digest = hashlib.sha256()
+    for each in (data.chosen, data.rejected, data.user):
+        digest.update(np.ascontiguousarray(each).tobytes())
+    name = f"{people.name}-{seed}-{digest.hexdigest()[:16]}.safetensors"
+    path = _cache() / name
+    if path.exists() and not quick:
+        with safe_open(path, "numpy") as file:
+            arrays = {each: file.get_tensor(each) for each in file.keys()}  # noqa: SIM118
+            meta = json.loads(file.metadata()["meta"])
+        return Population("hierarchical", data.fingerprint, arrays, meta)
+    population = Hierarchical().fit(data, rng=np.random.default_rng(seed))
+    arrays = {name: np.ascontiguousarray(each) for name, each in population.arrays.items()}
+    save_file(arrays, path, metadata={"meta": json.dumps(dict(population.meta))})
+    return population
+
+
+def _cache() -> Path:
+    folder = Path(os.environ.get(CACHE, Path(tempfile.gettempdir()) / "persona_bench_features"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
