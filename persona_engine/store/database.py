@@ -218,7 +218,4 @@ def _engine(url: URL, dialect: Dialect) -> Engine:
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    # What is deleted is overwritten, and a log that was copied to the database is cut off, not
-    # left until new rows cover it.
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA journal_size_limit=0")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten

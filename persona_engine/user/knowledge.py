@@ -177,6 +177,6 @@ class Knowledge(ScopedToUser):
             )
         if not (store.vacuum() if small else store.flush_log()):
             yield (
-                "the database's log may hold deleted rows while others read from it: until they "
-                "end and somebody writes, or `persona db vacuum`"
+                "the database's log may hold deleted rows, as others were reading from it: until "
+                "somebody else is forgotten, `persona fit --stale` or `persona db vacuum`"
             )
