@@ -63,6 +63,12 @@ def onboard(
     criterion: Annotated[
         Literal["bald", "d_optimal", "pref"], typer.Option(help="How questions are chosen.")
     ] = "bald",
+    locale: Annotated[
+        str | None, typer.Option(help="What is known before the first answer, such as de-AT.")
+    ] = None,
+    traits: Annotated[
+        str | None, typer.Option(help="Likewise in words: 'nurse, hates small talk'.")
+    ] = None,
     answers: Annotated[
         str | None,
         typer.Option(help="Answer without asking, one a question: a,b,t,s (tie, skip)."),
@@ -77,6 +83,8 @@ def onboard(
         )
     console = stderr() if json else stdout()
     with options_of(context).user(user) as person:
+        if locale is not None or traits is not None:
+            person.cold_start(locale=locale, traits=traits)
         interview = person.onboard(
             questions=len(given) if given is not None else questions,
             until=until,

@@ -9,6 +9,7 @@ from persona_engine.testing import (
     crowd_checks,
     history_checks,
     inference_checks,
+    joint_checks,
     scoring_checks,
     state_checks,
     unlearning_checks,
@@ -59,6 +60,7 @@ REWARD_MODEL_CHECKS: Mapping[str, Check[RewardModelSubject]] = MappingProxyType(
             state_checks.small_data_is_survived,
             history_checks.histories_are_compared,
             unlearning_checks.unlearning_takes_the_user_out,
+            joint_checks.joint_logits_agree_with_logit,
             import_is_light,
             docstring_teaches,
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from persona_engine.interfaces import RewardModel
-from persona_engine.testing.mutants import beliefs, histories, replies, state, unlearning
+from persona_engine.testing.mutants import beliefs, histories, joint, replies, state, unlearning
 from persona_engine.testing.mutants.wrapper import Unchanged
 
 __all__ = ["MUTANTS", "Unchanged", "mutate"]
@@ -60,6 +60,8 @@ MUTANTS: Mapping[type[Unchanged], str] = MappingProxyType(
         histories.RemembersBeforeTheStart: "histories_are_compared",
         unlearning.UnlearnsNobody: "unlearning_takes_the_user_out",
         unlearning.UnlearnsEverybody: "unlearning_takes_the_user_out",
+        joint.ForgetsTheSharedDoubt: "joint_logits_agree_with_logit",
+        joint.LosesTheSign: "joint_logits_agree_with_logit",
     }
 )
 
