@@ -6,6 +6,7 @@ Public to plugins.
 from persona_engine.decoding.conclude import conclude
 from persona_engine.decoding.objective import PLAIN_REWARD, Objective
 from persona_engine.decoding.outlet import OnText, Outlet, shared_beginning
+from persona_engine.decoding.plain_reading import depends_on
 from persona_engine.decoding.prefix_value import (
     PrefixValue,
     load_prefix_value,
@@ -26,6 +27,7 @@ __all__ = [
     "check_setting",
     "conclude",
     "decode",
+    "depends_on",
     "end_biases",
     "load_prefix_value",
     "note_choice",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_engine.decoding import Objective, PrefixValue
+from persona_engine.decoding import Objective, PrefixValue, depends_on
 from persona_engine.interfaces import Branches, Reward
 from persona_engine.types import DecodingRequest, FloatArray, IntArray, Sampling, StepResult
 from persona_token_search.choice import How, choose, plausible_tokens, tilt
@@ -65,13 +65,18 @@ class Walk:
             for branch in range(1, branches.size)
         }
         self._tally = Tally(request, branches.size)
+        self._sees = True
 
     def step(self) -> StepResult:
-        """Append what it draws to the plain branch, and what the search chooses to the others."""
+        """Append what it draws to the plain branch, and what the search chooses to the others.
+
+        A reward that tells no token from another, as one that reads only words, is left to choose
+        among whole replies: all branches then draw for themselves.
+        """
         growing = self._tally.growing
-        if not growing:
+        if not growing or not self._sees:
             return self._branches.step(self._sampling)
-        tokens = np.full(self._branches.size, self._branches.draw(self._sampling)[0], np.int64)
+        tokens = np.array(self._branches.draw(self._sampling), np.int64)
         log_probs = self._branches.next_log_probs()  # (B, V)
         options = {
             branch: plausible_tokens(
@@ -80,6 +85,9 @@ class Walk:
             for branch in growing
         }
         ahead = self._look_ahead(options, int(tokens[0]))
+        self._sees = all(depends_on(self._reward, each) for each in ahead.values())
+        if not self._sees:
+            return self._branches.append(tokens.tolist(), self._sampling)
         choices = {}
         for branch, some in options.items():
             place, worth = 0, None

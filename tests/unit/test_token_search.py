@@ -152,6 +152,13 @@ def test_every_candidate_but_the_plain_one_is_searched_with_draws_of_its_own():
     assert best[0] <= best[1]
 
 
+def test_a_reward_that_tells_no_words_apart_chooses_among_whole_replies():
+    found = decode(TokenSearch(), request(5), BigramGenerator(), taste(scale=0.0))
+    assert found.search.compute.token_steps < 1.2 * 8 * 24
+    assert len({each.text for each in found.candidates}) > 4
+    assert not found.search.blocks
+
+
 def test_the_trace_tells_which_words_the_reward_changed():
     found = decode(TokenSearch(**FREE), request(2), BigramGenerator(), taste())
     searched = {each.text for each in found.candidates}
