@@ -3,90 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 
-from persona_engine import PersonaEngine
-from persona_engine.config import EngineConfig
 from persona_engine.errors import InvalidInputError, NotFoundError
-from persona_engine.hookspecs import hookimpl
 
 PROMPT = "What shall I cook?"
 REPLIES = ["warm warm soup", "cold cold salad", "something"]
 
 
-class Letters:
-    """An encoder that counts words: fast, and opposite words lie apart."""
-
-    fingerprint = "letters-1"
-    width = 3
-
-    def __init__(self, **_):
-        pass
-
-    def encode(self, prompts, responses):
-        return np.array(
-            [[r.count("warm"), r.count("cold"), len(r) / 20] for r in responses], np.float32
-        )
-
-
-class Plugin:
-    @hookimpl
-    def persona_encoders(self):
-        return {"letters": Letters}
-
-
-def opened_in(folder):
-    weights = folder / "weights"
-    weights.mkdir(exist_ok=True)
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (weights / name).touch()
-    config = EngineConfig(
-        database=f"sqlite:///{folder}/persona.db",
-        generator=None,
-        feature_encoder="letters",
-        sentence_encoder=str(weights),
-        data_folder=folder / "index",
-        population_refresh_seconds=0.0,
-    )
-    return PersonaEngine(config=config, plugins=[Plugin()])
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory, sqlite_template):
-    """A database of twenty people, who like it warm or cold in turns, and their population."""
-    folder = tmp_path_factory.mktemp("fitted")
-    shutil.copy(sqlite_template, folder / "persona.db")
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(20):
-        liked, other = ("warm", "cold") if number % 2 else ("cold", "warm")
-        for each in rng.integers(1, 4, 8):
-            rows.append(
-                {
-                    "user": f"user-{number:02}",
-                    "prompt": PROMPT,
-                    "chosen": " ".join([liked] * each + ["dish"]),
-                    "rejected": " ".join([other] * each + ["dish"]),
-                }
-            )
-    with opened_in(folder) as engine:
-        engine.import_comparisons(rows)
-        engine.fit()
-    return folder / "persona.db"
-
-
-@pytest.fixture
-def engine(tmp_path, fitted):
-    shutil.copy(fitted, tmp_path / "persona.db")
-    with opened_in(tmp_path) as engine:
-        yield engine
-
-
-def test_a_choice_is_kept_with_its_propensities_and_explained(engine) -> None:
-    ann = engine.user("user-01")
+def test_a_choice_is_kept_with_its_propensities_and_explained(kitchen) -> None:
+    ann = kitchen.user("user-01")
     chosen = ann.choose(PROMPT, REPLIES, explore="thompson", seed=3)
     assert chosen.text == REPLIES[chosen.position]
     assert sum(chosen.propensities) == pytest.approx(1.0)
@@ -96,17 +24,17 @@ def test_a_choice_is_kept_with_its_propensities_and_explained(engine) -> None:
     assert explanation.trace.exploration.propensities == chosen.propensities
     assert "Drawn by thompson" in explanation.text
     with pytest.raises(NotFoundError):
-        engine.user("user-02").explain(chosen.id)
+        kitchen.user("user-02").explain(chosen.id)
 
 
-def test_taste_decides_what_is_shown_most(engine) -> None:
-    warm = engine.user("user-01").choose(PROMPT, REPLIES, explore="greedy", epsilon=0.0)
-    cold = engine.user("user-00").choose(PROMPT, REPLIES, explore="greedy", epsilon=0.0)
+def test_taste_decides_what_is_shown_most(kitchen) -> None:
+    warm = kitchen.user("user-01").choose(PROMPT, REPLIES, explore="greedy", epsilon=0.0)
+    cold = kitchen.user("user-00").choose(PROMPT, REPLIES, explore="greedy", epsilon=0.0)
     assert (warm.position, cold.position) == (0, 1)
 
 
-def test_equal_seeds_draw_alike_and_all_seeds_follow_the_propensities(engine) -> None:
-    ann = engine.user("stranger")
+def test_equal_seeds_draw_alike_and_all_seeds_follow_the_propensities(kitchen) -> None:
+    ann = kitchen.user("stranger")
     drawn = [
         ann.choose(PROMPT, REPLIES, explore="uniform", seed=each).position for each in range(60)
     ]
@@ -117,10 +45,10 @@ def test_equal_seeds_draw_alike_and_all_seeds_follow_the_propensities(engine) ->
     assert min(np.bincount(drawn, minlength=3)) >= 8
 
 
-def test_replay_tells_which_policy_earns_more(engine) -> None:
+def test_replay_tells_which_policy_earns_more(kitchen) -> None:
     rng = np.random.default_rng(5)
     for number in range(20):
-        person = engine.user(f"user-{number:02}")
+        person = kitchen.user(f"user-{number:02}")
         for _ in range(6):
             chosen = person.choose(
                 PROMPT, REPLIES, explore="uniform", seed=int(rng.integers(1 << 30))
@@ -128,7 +56,7 @@ def test_replay_tells_which_policy_earns_more(engine) -> None:
             liked = "warm" if number % 2 else "cold"
             person.feedback(chosen.id, rating=1.0 if liked in chosen.text else -1.0)
         person.choose(PROMPT, REPLIES, explore="uniform", seed=int(rng.integers(1 << 30)))
-    found = {each.policy: each for each in engine.replay(["greedy", "uniform", "first"])}
+    found = {each.policy: each for each in kitchen.replay(["greedy", "uniform", "first"])}
     greedy, uniform = found["greedy"], found["uniform"]
     assert (greedy.choices, greedy.users, greedy.unanswered) == (120, 20, 20)
     # Following each person's taste earns 1, drawing evenly -1/3.
@@ -141,52 +69,52 @@ def test_replay_tells_which_policy_earns_more(engine) -> None:
     def own(choice):
         return [0.0, 0.0, 1.0]
 
-    (mine,) = engine.replay({"always something": own})
+    (mine,) = kitchen.replay({"always something": own})
     assert mine.snips.value == pytest.approx(-1.0)
     with pytest.raises(InvalidInputError, match="sum to 1"):
-        engine.replay({"broken": lambda choice: [1.0, 1.0, 1.0]})
+        kitchen.replay({"broken": lambda choice: [1.0, 1.0, 1.0]})
 
 
-def test_what_came_of_a_choice_is_not_known_before_it(engine) -> None:
-    stranger = engine.user("stranger")
+def test_what_came_of_a_choice_is_not_known_before_it(kitchen) -> None:
+    stranger = kitchen.user("stranger")
     chosen = stranger.choose(PROMPT, REPLIES[:2], explore="uniform", seed=1)
     stranger.feedback(chosen.id, chosen=0)
-    (found,) = engine.replay(["greedy"])
+    (found,) = kitchen.replay(["greedy"])
     from persona_engine.replay import read_log
 
-    learner = engine._runtime.learner
+    learner = kitchen._runtime.learner
     (logged,) = read_log(learner, "default", learner.population("default"), progress=print)
     assert logged.reward == (1.0 if chosen.position == 0 else -1.0)
-    prior = engine.user("nobody").choose(PROMPT, REPLIES[:2], explore="greedy", epsilon=0.0)
+    prior = kitchen.user("nobody").choose(PROMPT, REPLIES[:2], explore="greedy", epsilon=0.0)
     wanted = [each.reward for each in prior.trace.candidates]
     np.testing.assert_allclose(logged.rewards.mean, wanted, atol=1e-5)
     assert found.choices == 1
 
 
-def test_without_feedback_there_is_nothing_to_replay(engine) -> None:
+def test_without_feedback_there_is_nothing_to_replay(kitchen) -> None:
     with pytest.raises(InvalidInputError, match="0 logged choices"):
-        engine.replay()
-    engine.user("ann").choose(PROMPT, REPLIES)
+        kitchen.replay()
+    kitchen.user("ann").choose(PROMPT, REPLIES)
     with pytest.raises(InvalidInputError, match="1 logged choices and none"):
-        engine.replay()
+        kitchen.replay()
     with pytest.raises(InvalidInputError, match="policy is 'best'"):
-        engine.replay(["best"])
+        kitchen.replay(["best"])
 
 
-def test_choices_are_exported_and_forgotten_with_the_rest(engine) -> None:
-    ann = engine.user("ann")
+def test_choices_are_exported_and_forgotten_with_the_rest(kitchen) -> None:
+    ann = kitchen.user("ann")
     chosen = ann.choose(PROMPT, REPLIES)
     document = json.loads(json.dumps(ann.export()))
     assert document["replies"][0]["trace"]["exploration"]["policy"] == "thompson"
-    engine.user("bob").import_(document)
-    assert engine.user("bob").explain(chosen.id).trace.exploration is not None
+    kitchen.user("bob").import_(document)
+    assert kitchen.user("bob").explain(chosen.id).trace.exploration is not None
     ann.forget()
     with pytest.raises(NotFoundError):
         ann.explain(chosen.id)
 
 
-def test_preferences_are_predicted_or_left_open(engine) -> None:
-    ann = engine.user("user-01")
+def test_preferences_are_predicted_or_left_open(kitchen) -> None:
+    ann = kitchen.user("user-01")
     found = ann.prefers(PROMPT, REPLIES[0], REPLIES[1], error=0.2)
     assert found.answer == "a"
     assert found.probability > 0.8
@@ -194,7 +122,7 @@ def test_preferences_are_predicted_or_left_open(engine) -> None:
     assert turned.answer == "b"
     assert turned.probability == pytest.approx(1 - found.probability, abs=1e-6)
     assert ann.prefers(PROMPT, "warm dish", "warm dish").answer is None
-    stranger = engine.user("stranger").prefers(PROMPT, REPLIES[0], REPLIES[1], error=0.05)
+    stranger = kitchen.user("stranger").prefers(PROMPT, REPLIES[0], REPLIES[1], error=0.05)
     assert stranger.answer is None
     with pytest.raises(InvalidInputError, match=r"error is 0\.7"):
         ann.prefers(PROMPT, "a", "b", error=0.7)
