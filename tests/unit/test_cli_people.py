@@ -352,6 +352,18 @@ def test_export_forget_import(fitted, tmp_path):
     assert document(fitted("profile", "--user", "u1", "--json"))["comparisons"] == 15
 
 
+def test_what_forgotten_people_taught_is_fitted_again(fitted):
+    receipt = document(fitted("forget", "--user", "u1", "--yes", "--json"))
+    assert len(receipt["refit"]) == len(receipt["corrected"]) == 1
+    assert "taken out of" in fitted("forget", "--user", "u2", "--yes").stdout
+    report = document(fitted("fit", "--stale", "--json"))
+    assert [each["users"] for each in report["fitted"]] == [10]
+    assert report["vacuumed"]
+    assert "database's file" in fitted("fit", "--stale", "--no-vacuum").stdout
+    assert fitted("fit", "--stale", "--default").exit_code == 2
+    assert document(fitted("db", "vacuum", "--json")) == {"vacuumed": True}
+
+
 def test_export_does_not_replace_a_file_unless_told(call, tmp_path):
     file = tmp_path / "ada.json"
     file.write_text("mine")
