@@ -41,38 +41,47 @@ def register(app: Commands) -> None:
     app.command("onboard")(onboard)
 
 
+QuestionsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=100, help="How many to ask at most; 4 unless told, or --until."),
+]
+UntilOption = Annotated[
+    float | None,
+    typer.Option(help="Ask until so large a share of answers is expected to be known: 0.65."),
+]
+PoolOption = Annotated[
+    str,
+    typer.Option(
+        help="'bank'; 'prompts', pairs on the person's own requests; or a JSONL FILE of questions "
+        "with prompt, a and b."
+    ),
+]
+CriterionOption = Annotated[
+    Literal["bald", "d_optimal", "pref"], typer.Option(help="How questions are chosen.")
+]
+LocaleOption = Annotated[
+    str | None, typer.Option(help="What is known before the first answer, such as de-AT.")
+]
+TraitsOption = Annotated[
+    str | None, typer.Option(help="Likewise in words: 'nurse, hates small talk'.")
+]
+AnswersOption = Annotated[
+    str | None,
+    typer.Option(help="Answer without asking, one a question: a,b,t,s (no difference, skip)."),
+]
+
+
 def onboard(
     context: typer.Context,
     *,
     user: UserOption,
-    questions: Annotated[
-        int | None,
-        typer.Option(min=1, max=100, help="How many to ask at most; 4 unless told, or --until."),
-    ] = None,
-    until: Annotated[
-        float | None,
-        typer.Option(help="Ask until so large a share of answers is expected to be known: 0.65."),
-    ] = None,
-    pool: Annotated[
-        str,
-        typer.Option(
-            help="'bank'; 'prompts', pairs on the person's own requests; or a JSONL FILE of "
-            "questions with prompt, a and b."
-        ),
-    ] = "bank",
-    criterion: Annotated[
-        Literal["bald", "d_optimal", "pref"], typer.Option(help="How questions are chosen.")
-    ] = "bald",
-    locale: Annotated[
-        str | None, typer.Option(help="What is known before the first answer, such as de-AT.")
-    ] = None,
-    traits: Annotated[
-        str | None, typer.Option(help="Likewise in words: 'nurse, hates small talk'.")
-    ] = None,
-    answers: Annotated[
-        str | None,
-        typer.Option(help="Answer without asking, one a question: a,b,t,s (tie, skip)."),
-    ] = None,
+    questions: QuestionsOption = None,
+    until: UntilOption = None,
+    pool: PoolOption = "bank",
+    criterion: CriterionOption = "bald",
+    locale: LocaleOption = None,
+    traits: TraitsOption = None,
+    answers: AnswersOption = None,
     json: JsonOption = False,
 ) -> None:
     """Ask for the comparisons that teach most about a person; answers are kept one by one."""

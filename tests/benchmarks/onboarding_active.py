@@ -111,4 +111,4 @@ def _draw(path: Path, curves: Mapping[str, NDArray[np.float64]]) -> None:
         axes.axvline(2 * ASKED, color="0.8", linewidth=1)
         axes.set(xlabel="questions answered", ylabel="share predicted rightly")
         axes.set_title("Chosen questions against random ones, people never seen")
-        axes.legend(fontsize="x-small")
+        axes.legend(fontsize="x-small", loc="center right")
