@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from persona_engine.adapters.cluster_report import ClusterReport, ClusterSummary
 from persona_engine.adapters.plan import AdapterPlan
 from persona_engine.adapters.training_report import AdapterReport
 from persona_engine.aggregation import Rule
+from persona_engine.at_scale import AtScale
 from persona_engine.config import EngineConfig
 from persona_engine.doctor import Check, diagnose
 from persona_engine.errors import InvalidInputError
 from persona_engine.fitting import FitReport, fit_bank, fit_tenant
 from persona_engine.groups_of_users import GroupsOfUsers
-from persona_engine.imported import import_rows
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.plugins import Plugins
 from persona_engine.refitting import RefitReport, refit_stale
@@ -41,7 +41,7 @@ __all__ = [
 _POOLED = "bradley_terry"
 
 
-class PersonaEngine(GroupsOfUsers):
+class PersonaEngine(GroupsOfUsers, AtScale):
     """Personalization for a chat product.
 
     Args:
@@ -248,33 +248,6 @@ class PersonaEngine(GroupsOfUsers):
         """
         check_seed(seed)
         return replay(self._runtime.learner, tenant, policies, seed=seed, progress=progress)
-
-    def import_comparisons(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        tenant: str = "default",
-        progress: Progress = no_progress,
-    ) -> int:
-        """Record comparisons of many users; every row is checked before any is written.
-
-        Features are encoded when they are first needed.
-
-        Args:
-            rows: Mappings with ``user``, ``prompt``, ``chosen``, ``rejected`` and, if need be,
-                ``weight`` and ``tie``.
-            tenant: Whose users they are.
-            progress: Told of the rows that are written.
-
-        Returns:
-            The number of rows.
-
-        Raises:
-            InvalidInputError: A row lacks a field or holds a value that cannot be used; its number
-                is in the message and nothing was written.
-            ScopeError: A row's user is no name; likewise.
-        """
-        return import_rows(self._runtime.learner, tenant, rows, progress=progress)
 
     def doctor(self, *, tenant: str = "default") -> tuple[Check, ...]:
         """Check weights, database, indexes and plugins, and say how to mend each."""

@@ -108,6 +108,12 @@ class FeatureCache:
             found.update(self._encode(tenant, missing, keep, progress))
         return _stack([found[key] for key in keys], self.width)
 
+    def missing(self, tenant: str, texts: Sequence[Text]) -> list[Text]:
+        """Return those texts that nobody has encoded yet."""
+        keys = [text.key for text in texts]
+        found = self._find(tenant, keys)
+        return [text for key, text in zip(keys, texts, strict=True) if key not in found]
+
     def find(self, tenant: str, texts: Sequence[Text]) -> FloatArray | None:
         """Return features ``(n, D)``, or None unless all of them are cached already."""
         keys = [text.key for text in texts]

@@ -61,8 +61,11 @@ class Runtime(Indexes):
         progress: Progress,
         plugins: Iterable[object] = (),
     ) -> None:
+        self.given_plugins = tuple(plugins)
         found = discover(
-            blocked=config.blocked_plugins, strict=config.strict_plugins, extra=plugins
+            blocked=config.blocked_plugins,
+            strict=config.strict_plugins,
+            extra=self.given_plugins,
         )
         super().__init__(config, found)
         self.clock = clock

@@ -87,6 +87,23 @@ class EvidencePolicy:
         faded: FloatArray = (weight * np.exp2(-halvings)).astype(np.float32)
         return faded
 
+    def strengths(self, people: Sequence[Sequence[Comparison]]) -> tuple[FloatArray, FloatArray]:
+        """Return the weights and targets ``(Σn,)`` of several users' comparisons, oldest first.
+
+        They are those that `weights`, `targets` and `corrected` give of each of them.
+        """
+        events = [event for each in people for event in each]
+        newest = [max(event.created_at for event in each) for each in people if each]
+        counts = [len(each) for each in people if each]
+        weight = self.weights(
+            events,
+            newest=[moment for moment, n in zip(newest, counts, strict=True) for _ in range(n)],
+            later=np.concatenate([np.arange(n)[::-1] for n in counts] or [np.zeros(0, np.int64)]),
+        )
+        nothing = np.zeros((len(events), 0), np.float32)
+        told = self.corrected(Evidence(nothing, nothing, weight, target=targets(events)))
+        return told.weight, told.target
+
     def corrected(self, evidence: Evidence) -> Evidence:
         """Return evidence whose targets undo the share of wrong labels."""
         return with_label_noise(evidence, self.label_noise)

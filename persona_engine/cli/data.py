@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from persona_engine.cli.comparisons_file import (
-    is_comparisons_file,
-    read_comparisons,
-    read_document,
-)
+from persona_engine.cli.document import read_document
 from persona_engine.cli.exits import FAILURE
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import GlobalOptions, JsonOption, UserOption, options_of
@@ -26,6 +22,7 @@ from persona_engine.cli.terminal import confirmed
 from persona_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from persona_engine.importing import ImportReport
     from persona_engine.types import Receipt
 
 
@@ -38,26 +35,41 @@ def register(app: Commands) -> None:
 
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="An export (.json) or comparisons (.jsonl).")],
+    file: Annotated[
+        Path, typer.Argument(help="An export (.json), or comparisons (.jsonl, .csv, .parquet).")
+    ],
     *,
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="Whose export it becomes.")
     ] = None,
+    format: Annotated[  # noqa: A002
+        str | None, typer.Option("--format", help="jsonl, csv or parquet, where no name tells.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import a person's export, or comparisons of many people; all of a file or nothing.
+    """Import a person's export, or comparisons of many people.
 
-    Comparisons are JSON lines with user, prompt, chosen, rejected and, if need be, weight and tie.
+    Comparisons have user, prompt, chosen, rejected and, if need be, weight, tie, time and id. The
+    whole file is checked before anything is written; broken off, the same command goes on, and a
+    file that was imported before changes nothing.
     """
+    from persona_engine.tables import format_of
+
     options = options_of(context)
-    if is_comparisons_file(file):
-        kind, count = "comparisons", _import_comparisons(options, file, user)
+    if format is None and format_of(file) is None:
+        count = _import_export(options, file, user)
+        told = {"file": file, "kind": "export", "imported": count}
+        words = f"Imported {count:,} records from {file}."
     else:
-        kind, count = "export", _import_export(options, file, user)
+        report = _import_comparisons(options, file, format, user)
+        told = {"file": file, "kind": "comparisons", "imported": report.written, "of": report.rows}
+        words = f"Imported {report.written:,} comparisons from {file}."
+        if report.written < report.rows:
+            words += f" {report.rows - report.written:,} were imported before."
     if json:
-        print_json({"file": file, "kind": kind, "imported": count})
+        print_json(told)
     else:
-        stdout().print(f"Imported {count:,} records from {file}.", soft_wrap=True)
+        stdout().print(words, soft_wrap=True)
 
 
 def export(
@@ -141,22 +153,28 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
                 Path(temporary).unlink()
 
 
-def _import_comparisons(options: GlobalOptions, file: Path, user: str | None) -> int:
+def _import_comparisons(
+    options: GlobalOptions, file: Path, kind: str | None, user: str | None
+) -> ImportReport:
     if user is not None:
         raise InvalidInputError(
-            f"--user is {user!r}, but each line of a .jsonl file names its own user",
+            f"--user is {user!r}, but each row of comparisons names its own user",
             remedy="leave --user out",
         )
-    rows = read_comparisons(file)
     with console_progress() as progress, options.engine(progress) as engine:
-        return engine.import_comparisons(rows, tenant=options.tenant, progress=progress)
+        return engine.import_file(
+            file,
+            tenant=options.tenant,
+            format=kind,  # type: ignore[arg-type]  # checked where it is read
+            progress=progress,
+        )
 
 
 def _import_export(options: GlobalOptions, file: Path, user: str | None) -> int:
     if user is None:
         raise InvalidInputError(
             f"{file} is taken for an export, but --user is missing",
-            remedy="pass --user NAME, or name a file of comparisons .jsonl",
+            remedy="pass --user NAME, or name a file of comparisons .jsonl, .csv or .parquet",
         )
     document = read_document(file)
     with options.user(user) as person:

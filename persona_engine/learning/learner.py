@@ -87,7 +87,7 @@ class Learner:
             refresh_seconds=refresh_seconds,
         )
         self._context = context or Context()
-        self._policy = policy or EvidencePolicy()
+        self.policy = policy or EvidencePolicy()
         self._online = online or OnlinePolicy()
         self._steering = steering
         self._presumed = presumed
@@ -191,29 +191,12 @@ class Learner:
         evidence = Evidence(
             features[0::2],
             features[1::2],
-            self._policy.weights(events, newest=newest, later=later),
+            self.policy.weights(events, newest=newest, later=later),
             prompt=self._prompts(tenant, events) if "prompt" in self.model.reads else None,
             texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
             target=targets(events),
         )
-        return self._policy.corrected(evidence)
-
-    def strengths(self, people: Sequence[Sequence[Comparison]]) -> tuple[FloatArray, FloatArray]:
-        """Return the weights and targets ``(Σn,)`` of several users' comparisons, oldest first.
-
-        They are those of `evidence`, without the features.
-        """
-        events = [event for each in people for event in each]
-        newest = [max(event.created_at for event in each) for each in people if each]
-        counts = [len(each) for each in people if each]
-        weight = self._policy.weights(
-            events,
-            newest=[moment for moment, n in zip(newest, counts, strict=True) for _ in range(n)],
-            later=np.concatenate([np.arange(n)[::-1] for n in counts] or [np.zeros(0, np.int64)]),
-        )
-        nothing = np.zeros((len(events), 0), np.float32)
-        told = self._policy.corrected(Evidence(nothing, nothing, weight, target=targets(events)))
-        return told.weight, told.target
+        return self.policy.corrected(evidence)
 
     def _prompts(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> FloatArray:
         """Return features ``(n, D)`` of the prompts, zero where there is none."""
@@ -253,7 +236,7 @@ class Learner:
                 return self.model.infer(population, evidence)
             if before is None or before.count + len(new) != events:
                 return None  # encoding earlier events here would hold the write lock
-            if self._policy.drifts or self._online.refits(self.model, population, before, evidence):
+            if self.policy.drifts or self._online.refits(self.model, population, before, evidence):
                 looks_again.append(population)
                 return None
             return self.model.update(population, before, evidence)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.learning.learner import Learner
+from persona_engine.learning.sample import MOST_COMPARISONS, MOST_OF_ONE, sample_users
 from persona_engine.modelling import Doubles
-from persona_engine.types import Comparison, Evidence, IntArray, PreferenceData
+from persona_engine.store import Store
+from persona_engine.types import Comparison, Evidence, IntArray, PreferenceData, Scope
 
 LEAST_USERS = 10
 LEAST_COMPARISONS = 50
@@ -23,7 +25,8 @@ def load_preferences(
 ) -> tuple[tuple[str, ...], PreferenceData, Doubles]:
     """Return a tenant's users, their comparisons as features, and when each was first seen.
 
-    Of each user the oldest comparison comes first; times are seconds since 1970.
+    Of each user the oldest comparison comes first; times are seconds since 1970. Where there are
+    more comparisons than fit in memory, they are those of a sample of users.
 
     Raises:
         InvalidInputError: There are fewer than 10 users or 50 comparisons.
@@ -31,7 +34,7 @@ def load_preferences(
     events: list[Comparison] = []
     users: dict[str, int] = {}
     rows: list[int] = []
-    for user, event in learner.store.tenant(tenant).iter_comparisons():
+    for user, event in _stream(learner.store, tenant):
         rows.append(users.setdefault(user, len(users)))
         events.append(event)
     if len(users) < LEAST_USERS or len(events) < LEAST_COMPARISONS:
@@ -59,6 +62,18 @@ def load_preferences(
         evidence.target,
     )
     return tuple(users), data, began
+
+
+def _stream(store: Store, tenant: str) -> Iterator[tuple[str, Comparison]]:
+    """Yield comparisons sorted by user, then oldest first: everybody's, or a sample's."""
+    rows = store.tenant(tenant)
+    sample = sample_users(rows.iter_counts(), most=MOST_COMPARISONS)
+    if sample is None:
+        yield from rows.iter_comparisons()
+        return
+    for user in sample:
+        events = store.user(Scope(tenant, user)).comparisons()
+        yield from ((user, event) for event in events[-MOST_OF_ONE:])
 
 
 def _encode(

@@ -3,6 +3,7 @@
 The only importer of sqlalchemy and alembic.
 """
 
+from persona_engine.store.bulk import ImportedComparison
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.embeddings import content_key
 from persona_engine.store.events import check_comparison
@@ -38,6 +39,7 @@ __all__ = [
     "Correction",
     "Fold",
     "ForgottenRows",
+    "ImportedComparison",
     "NewAdapter",
     "NewComparison",
     "PopulationRow",

@@ -16,7 +16,7 @@ from persona_engine.store.schema import posterior as table
 from persona_engine.store.users import ensure_user
 from persona_engine.types import Posterior, Scope
 
-_STAMP_BITS = 40  # sums of millions of stamps stay within 64 bits
+STAMP_BITS = 40  # sums of millions of stamps stay within 64 bits
 
 _KEY = (
     table.c.tenant == bindparam("in_tenant"),
@@ -144,7 +144,7 @@ def _write(
     values = {
         "count": posterior.count,
         "version": (expected or 0) + 1,
-        "stamp": secrets.randbits(_STAMP_BITS),
+        "stamp": secrets.randbits(STAMP_BITS),
         "updated_at": now,
         "blob": encode_posterior(posterior),
     }

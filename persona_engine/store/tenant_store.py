@@ -23,6 +23,7 @@ from persona_engine.store.records import (
     NewAdapter,
     StoredReply,
 )
+from persona_engine.store.tenant_bulk import TenantBulk
 from persona_engine.store.tenant_populations import TenantPopulations
 from persona_engine.store.users import iter_users
 from persona_engine.types import (
@@ -38,7 +39,7 @@ _BATCH = 10_000
 _BATCH_OF_BYTES = 1_000
 
 
-class TenantStore(TenantPopulations):
+class TenantStore(TenantPopulations, TenantBulk):
     """One tenant's rows; made by `Store.tenant`, which checks the name.
 
     Iterators read in batches and hold no transaction between them: what is written meanwhile may

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from persona_engine import PersonaEngine, errors
-from persona_engine.cli.comparisons_file import read_comparisons, read_document
+from persona_engine.cli.document import read_document
 from persona_engine.config import EngineConfig
 from persona_engine.errors import (
     ArtefactError,
@@ -193,7 +193,7 @@ def first(w: World, section: str, **changes: object) -> dict[str, Any]:
 
 
 def import_file(w: World, content: bytes, name: str = "pairs.jsonl") -> object:
-    return w.engine.import_comparisons(read_comparisons(w.file(name, content)))
+    return w.engine.import_file(w.file(name, content))
 
 
 def in_child(work: Callable[[], object]) -> None:
@@ -557,7 +557,10 @@ IMPORTS = [
         ]
     ),
     Case(
-        "import a folder", lambda w: read_comparisons(w.folder), InvalidInputError, "Is a directory"
+        "import a folder",
+        lambda w: w.engine.import_file(w.folder, format="jsonl"),
+        InvalidInputError,
+        "Is a directory",
     ),
     Case(
         "import a list",

@@ -1,0 +1,128 @@
+"""What an engine does for many users at once: imports them, infers them, encodes them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from persona_engine.crowds import InferReport, infer_all
+from persona_engine.imported import import_rows
+from persona_engine.importing import ImportReport, import_file
+from persona_engine.interfaces import Progress, no_progress
+from persona_engine.reencoding import ReencodeReport, Target, reencode
+from persona_engine.runtime import Runtime
+from persona_engine.tables import TableFormat
+from persona_engine.user import check_seed
+
+
+class AtScale:
+    """The part of `persona_engine.engine.PersonaEngine` that is about all users at once."""
+
+    _runtime: Runtime
+
+    def import_comparisons(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        tenant: str = "default",
+        progress: Progress = no_progress,
+    ) -> int:
+        """Record comparisons of many users; every row is checked before any is written.
+
+        Features are encoded when they are first needed. All rows are held in memory: for more than
+        fit, and to go on after a crash, there is `import_file`.
+
+        Args:
+            rows: Mappings with ``user``, ``prompt``, ``chosen``, ``rejected`` and, if need be,
+                ``weight`` and ``tie``.
+            tenant: Whose users they are.
+            progress: Told of the rows that are written.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InvalidInputError: A row lacks a field or holds a value that cannot be used; its number
+                is in the message and nothing was written.
+            ScopeError: A row's user is no name; likewise.
+        """
+        return import_rows(self._runtime.learner, tenant, rows, progress=progress)
+
+    def import_file(
+        self,
+        path: Path | str,
+        *,
+        tenant: str = "default",
+        format: TableFormat | None = None,  # noqa: A002
+        progress: Progress = no_progress,
+    ) -> ImportReport:
+        """Record the comparisons of a file of any size, in bounded memory.
+
+        The file is read twice: checked whole before anything is written, then written in short
+        transactions, between which people are served. Killed half-way, the same call goes on where
+        it was; of a file that was imported before, nothing is written again.
+
+        Args:
+            path: JSON lines, CSV (both may be gzipped) or Parquet, with ``user``, ``prompt``,
+                ``chosen``, ``rejected`` and, if need be, ``weight``, ``tie``, ``time`` (seconds
+                since 1970 or ISO 8601) and ``id``, by which rows of several files are the same.
+            tenant: Whose users they are.
+            format: ``jsonl``, ``csv`` or ``parquet``; as the file is named if omitted.
+            progress: Told of checking, in bytes (of Parquet in rows), and of importing, in rows.
+
+        Raises:
+            InvalidInputError: The file cannot be read, or a row lacks a field or holds a value that
+                cannot be used; the message names the line, and nothing was written.
+            ScopeError: A row's user is no name; likewise.
+            MissingExtraError: It is Parquet, and the extra ``parquet`` is not installed.
+        """
+        store = self._runtime.store
+        return import_file(store, tenant, Path(path), kind=format, progress=progress)
+
+    def infer_all(
+        self, *, tenant: str = "default", progress: Progress = no_progress
+    ) -> InferReport:
+        """Build and store every posterior that is missing or has not seen all its comparisons.
+
+        After an import or a fit; without it each is built when it is first asked for. Events are
+        read page by page; killed half-way, the same call goes on where it was.
+
+        Raises:
+            NoPopulationError: There is no population to infer on.
+        """
+        return infer_all(self._runtime.learner, tenant, progress=progress)
+
+    def reencode(
+        self,
+        *,
+        generator: str | None = None,
+        feature_encoder: str | None = None,
+        sentence_encoder: str | None = None,
+        tenant: str = "default",
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> ReencodeReport:
+        """Fill another feature space from the events, while this engine serves in its own.
+
+        Every text is encoded by the other model, a population is fitted there and everybody's
+        posterior inferred, beside those in use; then a host that opens an engine with the same
+        settings finds all of it ready. What is done stays: stopped or killed, the same call goes
+        on. Run it in a thread or a process of its own.
+
+        Args:
+            generator: Weights of the other language model; as now if omitted.
+            feature_encoder: Plugin that gives features; as now if omitted.
+            sentence_encoder: Weights of the sentence encoder; as now if omitted.
+            tenant: Whose events.
+            seed: Of the fit.
+            progress: Told of encoding, fitting and inferring.
+
+        Raises:
+            InvalidInputError: Nothing is to be changed, the space stays the same, or ``seed`` is
+                below 0.
+            WeightsError: The other model cannot be found.
+        """
+        check_seed(seed)
+        target = Target(generator, feature_encoder, sentence_encoder)
+        return reencode(self._runtime, tenant, target, seed=seed, progress=progress)
