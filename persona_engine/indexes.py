@@ -35,12 +35,15 @@ class Indexes(ChosenPlugins):
             ("traits", [scope.user]),
             ("instructions", instructions),
         )
-        return {
+        counts = {
             kind: VectorCache(
                 self.index_folder, tenant=scope.tenant, kind=kind, fingerprint="any"
             ).remove(*keys)
             for kind, keys in erased
         }
+        if not counts["traits"]:
+            del counts["traits"]  # few hosts say anything of people
+        return counts
 
     @property
     def training_folder(self) -> Path:
