@@ -22,6 +22,7 @@ from persona_engine.cli import (
     onboard,
     plugins,
     profile,
+    scale,
     steer,
     weights,
 )
@@ -47,6 +48,7 @@ for module in (
     profile,
     data,
     fit,
+    scale,
     cluster,
     exploring,
     evaluate,

@@ -32,18 +32,20 @@ def sample_users(counts: Iterable[tuple[str, int]], *, most: int) -> list[str] |
     Examples:
         >>> sample_users([("ann", 3), ("bob", 4)], most=10)
         >>> sample_users(((f"u{n}", 8) for n in range(1_000)), most=20)
-        ['u156', 'u767']
+        ['u183', 'u345']
     """
     heap: list[tuple[int, str, int]] = []  # the greatest hash first
-    held, everybody = 0, True
+    held, limit = 0, 1 << 64
     for user, count in counts:
-        kept = min(count, MOST_OF_ONE)
-        heapq.heappush(heap, (-_hash(user), user, kept))
-        held += kept
+        place = _hash(user)
+        if place >= limit:
+            continue
+        heapq.heappush(heap, (-place, user, min(count, MOST_OF_ONE)))
+        held += min(count, MOST_OF_ONE)
         while held > most and len(heap) > 1:
-            held -= heapq.heappop(heap)[2]
-            everybody = False
-    return None if everybody else sorted(user for _, user, _ in heap)
+            negative, _, gone = heapq.heappop(heap)
+            held, limit = held - gone, -negative
+    return None if limit == 1 << 64 else sorted(user for _, user, _ in heap)
 
 
 def _hash(user: str) -> int:
