@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))  # before num
 from report import Figure, arguments, finish, say
 
 Measure = Callable[..., dict[str, Figure]]
-PARTS = ("processes", "forget")
+PARTS = ("million", "index", "start", "durable", "instructions", "processes", "forget")
 """Each is the module of its name, with ``scale_`` before it."""
 
 
