@@ -21,6 +21,7 @@ from report import Figure, arguments, finish, say
 Measure = Callable[..., dict[str, Figure]]
 PARTS: dict[str, str] = {
     "active": "onboarding_active",
+    "cold": "onboarding_cold",
     "online": "onboarding_online",
     "reversal": "onboarding_reversal",
     "poison": "onboarding_poison",

@@ -1,7 +1,6 @@
 """Who is asked in onboarding_active: synthetic people over the bank, and people of a Polis vote.
 
-Nothing was fitted to any of them. A world is called with a way to choose questions and a seed, and
-returns how well its people are predicted after each answer.
+A world is called with a way to choose and a seed, and returns how well people are predicted.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ from persona_engine.types import Evidence, FloatArray, Population, Posterior, Qu
 ASKED = 4
 MOST = 16
 RANDOM = "random"
-_POOL = 500  # most pairs of votes that a person may be asked
-_QUERIES = 40
+_POOL, _QUERIES = 500, 40  # most pairs of votes that a person may be asked, and is predicted on
 _FEWEST = 16  # pairs that a person must have to be asked
 _HELD_OUT = 0.3
 
@@ -194,13 +192,11 @@ def _model() -> RewardModel:
 
 
 def _shipped() -> DefaultPopulation:
-    def load() -> DefaultPopulation:
-        (manifest,) = shipped_root().glob("hierarchical-*/manifest.json")
-        found = load_shipped("hierarchical", json.loads(manifest.read_text())["fingerprint"])
-        assert found is not None
-        return found
-
-    return _once("shipped", load)
+    (manifest,) = shipped_root().glob("hierarchical-*/manifest.json")
+    fingerprint = json.loads(manifest.read_text())["fingerprint"]
+    found = _once("shipped", lambda: load_shipped("hierarchical", fingerprint))
+    assert found is not None
+    return found
 
 
 def _fitted(default: DefaultPopulation, asked: tuple[int, ...], seed: int) -> Population:
