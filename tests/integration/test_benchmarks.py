@@ -151,3 +151,15 @@ def test_a_missed_target_is_told(monkeypatch):
     assert not ok(Figure(1.3, "ratio", 1.3), Figure(1.31, "ratio", 1.3))
     assert not ok(Figure(0.8, "share", 0.9, sense="at least"))
     assert not ok(Figure(False, "bool", True, sense="exactly"))
+
+
+def test_asking_well(tmp_path, monkeypatch):
+    monkeypatch.setenv("PERSONA_DATA", str(tmp_path / "none"))
+    curve = tmp_path / "curve.png"
+    options = ("--quick", "--only", "active", "--curve", str(curve))
+    figures = check(run("bench_onboarding.py", *options))
+    targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
+    assert targets.keys() == {"bank_bald_worth_random", "bank_bald_accuracy"}
+    assert targets["bank_bald_worth_random"] == 8
+    assert figures["bank_bald_accuracy"]["value"] > 0.55
+    assert curve.read_bytes().startswith(b"\x89PNG")
