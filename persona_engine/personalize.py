@@ -247,6 +247,8 @@ class Personalizer:
         grounds = []
         if belief is not None and _knows(belief):
             grounds.append(f"by a posterior over {belief.posterior.count} comparisons")
+            near = belief.neighbours
+            grounds += [f"by what {near} people described alike have said"] if near else []
             steering = self._attributes().in_words(belief.steering)
             grounds += [f"by what was set by hand: {steering}"] if steering else []
         elif belief is not None:

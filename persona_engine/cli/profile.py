@@ -57,6 +57,9 @@ def _print_profile(profile: Profile) -> None:
     if profile.steering:
         said = ", ".join(f"{name} {each:+g}" for name, each in profile.steering.items())
         console.print(f"Set by hand: {printable(said)}", soft_wrap=True)
+    if profile.traits:
+        said = ", ".join(f"{name}: {each}" for name, each in profile.traits.items())
+        console.print(f"Said by the host: {printable(said)}", soft_wrap=True)
     if profile.tastes:
         rows = [
             (each.style, each.low, each.high, f"{each.mean:+.2f} ± {each.std:.2f}")
