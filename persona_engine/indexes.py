@@ -35,7 +35,7 @@ class Indexes(ChosenPlugins):
             ("traits", [scope.user]),
             ("instructions", instructions),
         )
-        counts = {
+        counts: dict[str, int] = {
             kind: VectorCache(
                 self.index_folder, tenant=scope.tenant, kind=kind, fingerprint="any"
             ).remove(*keys)
