@@ -9,7 +9,9 @@ many names. Before a population is fitted,
   step of a user's own factor ``1 + β`` on them: 0 for those who agree, -2 for flipped labels.
   Beyond two robust standard deviations below the median, ``z = (β̂ - median) / √(τ² + se²)``,
   a user counts ``(2 / z)²`` (robust location: Huber 1964; ``τ`` from the median absolute
-  deviation). Where people disagree by nature ``τ`` is large, and nobody is an outlier;
+  deviation). Where people disagree by nature ``τ`` is large, and nobody is an outlier; and where
+  more than 7% are so far off, they are a group with a taste of its own, of whom only the most
+  extreme count a little less;
 - users who came together *and* answered alike count as one;
 
 and whoever came together, or answered alike beyond chance, is reported. Only what all share is
@@ -33,6 +35,7 @@ from persona_engine.types import Context, FloatArray, IntArray, Population, Pref
 _MEDIANS = 5.0
 _LARGEST_SHARE = 0.01
 _BOUND = 2.0  # robust standard deviations
+_MOST_OUTLIERS = 0.07  # of the users: more are no outliers but a group with a taste of its own
 _NAMED = 20
 _FEWEST_USERS = 20  # below which nobody can be told from the others
 _IN_STEP = 0.8  # share of a group of users alike that must have come together
@@ -163,7 +166,8 @@ def _trust(slope: Doubles, precision: Doubles) -> Doubles:
     noise = float(np.median(1.0 / precision[known]))
     between = max((1.4826 * float(np.median(apart))) ** 2 - noise, 0.0)
     z = (slope - centre) / np.sqrt(between + 1.0 / np.maximum(precision, 1e-12))
-    return np.where(known & (z < -_BOUND), np.square(_BOUND / np.minimum(z, -_BOUND)), 1.0)
+    bound = max(_BOUND, float(np.quantile(-z[known], 1.0 - _MOST_OUTLIERS)))
+    return np.where(known & (z < -bound), np.square(bound / np.minimum(z, -bound)), 1.0)
 
 
 def _one_hand(

@@ -73,6 +73,13 @@ def test_opposite_camps_are_nobodys_outliers() -> None:
     assert weight.sum() > 0.98 * len(data)
 
 
+def test_a_minority_is_no_band_of_outliers() -> None:
+    data = crowd(np.concatenate([np.tile(SHARED, (80, 1)), np.tile(-SHARED, (20, 1))]), each=30)
+    weight, report = judged(data)
+    assert report.outliers <= 7
+    assert per_user(data, weight)[80:].mean() > 0.9
+
+
 def test_one_user_counts_at_most_as_five_or_as_a_hundredth() -> None:
     data = joined(crowd(np.tile(SHARED, (40, 1))), crowd(-SHARED[None], 3, each=5_000))
     weight, report = judged(data)
