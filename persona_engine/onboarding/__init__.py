@@ -32,7 +32,7 @@ from persona_engine.onboarding.default_population import (
     fit_to_bank,
 )
 from persona_engine.onboarding.generated import draw_replies, most_telling
-from persona_engine.onboarding.interview import QUESTIONS, Interview, Material, Plan
+from persona_engine.onboarding.interview import PATIENCE, QUESTIONS, Interview, Material, Plan
 from persona_engine.onboarding.judge import Crowd
 from persona_engine.onboarding.pools import OWN, Pool, answered, questions_of
 from persona_engine.onboarding.shipped import load_shipped, write
@@ -42,6 +42,7 @@ from persona_engine.onboarding.tastes import in_words, tastes
 __all__ = [
     "LEAST_GAIN",
     "OWN",
+    "PATIENCE",
     "QUESTIONS",
     "STYLES",
     "Attribute",

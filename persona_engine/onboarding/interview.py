@@ -28,6 +28,9 @@ Ended = Literal["questions", "until", "nothing to learn"]
 QUESTIONS = 4
 """How many are asked unless told otherwise."""
 
+PATIENCE = 32
+"""How many are asked at most where only a confidence was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -13,6 +13,7 @@ from persona_engine.features import Text, check_response
 from persona_engine.onboarding import (
     LEAST_GAIN,
     OWN,
+    PATIENCE,
     QUESTIONS,
     Criterion,
     Interview,
@@ -56,7 +57,7 @@ class Onboarding(ScopedToUser):
         more is to be learned.
 
         Args:
-            questions: How many to ask at most; 4 if neither this nor ``until`` is given.
+            questions: How many to ask at most; 4 unless told, 32 where only ``until`` is given.
             until: Ask until the engine expects to be right about so large a share of the pool's
                 answers, such as 0.7.
             pool: ``"bank"``; a list of your own questions, as `Question` or as mappings with
@@ -75,8 +76,8 @@ class Onboarding(ScopedToUser):
         """
         if questions is not None:
             check_count("questions", questions)
-        if questions is None and until is None:
-            questions = QUESTIONS
+        if questions is None:
+            questions = QUESTIONS if until is None else PATIENCE
         plan = Plan(questions, until, criterion, least_gain)
         known = () if isinstance(pool, str) and pool == "prompts" else questions_of(pool)
         seed = hashlib.sha256(f"{self.scope.tenant}\0{self.scope.user}".encode()).digest()
