@@ -490,3 +490,50 @@ def test_a_hosts_attribute_is_what_people_are_described_in(call, tmp_path, monke
     assert next(each["mean"] for each in steered if each["style"] == "homely") > 0
     reply = chat(call, "u0")
     assert "homely (+" in reply["trace"]["tastes"]
+
+
+def test_a_reply_is_drawn_rated_and_replayed(fitted):
+    shown = ["home home home", "think think think"]
+    for number in range(12):
+        user = f"u{number % 4}"
+        chosen = document(
+            fitted(
+                *("choose", "Where to?", *shown, "--user", user),
+                *("--explore", "uniform", "--seed", str(number), "--json"),
+            )
+        )["choice"]
+        liked = "home" if number % 2 else "think"
+        rating = "1" if liked in chosen["text"] else "-1"
+        assert fitted("feedback", chosen["id"], "--user", user, "--rating", rating).exit_code == 0
+    told = document(fitted("replay", "--policy", "greedy", "--policy", "first", "--json"))
+    greedy, first = told["policies"]
+    assert (greedy["policy"], greedy["choices"], greedy["users"]) == ("greedy", 12, 4)
+    assert greedy["snips"]["value"] > first["snips"]["value"]
+    table = fitted("replay").stdout
+    assert "12 choices of 4 users" in table
+    assert "doubly robust" in table
+    words = fitted("choose", "Where to?", *shown, "--user", "u1", "--explore", "greedy").stdout
+    assert "home home home" in words
+    assert "drawn with probability 0.97" in words.replace("0.98", "0.97")
+    refused = fitted("choose", "Where to?", *shown, "--user", "u1", "--explore", "best")
+    assert refused.exit_code != 0
+    assert "explore is 'best'" in refused.stderr
+
+
+def test_a_preference_is_predicted_or_left_open(fitted):
+    question = ("prefers", "Where to?", "home home home", "think think think", "--user")
+    known = document(fitted(*question, "u1", "--json"))["prediction"]
+    assert known["answer"] == "a"
+    assert known["probability"] > 0.8
+    open_ = document(fitted(*question, "somebody", "--error", "0.01", "--json"))["prediction"]
+    assert open_["answer"] is None
+    assert "abstained" in fitted(*question, "somebody", "--error", "0.01").stdout
+
+
+def test_the_guard_is_told_after_a_fit(call, tmp_path):
+    assert call("import", str(write_crowd(tmp_path))).exit_code == 0
+    shown = call("fit").stdout
+    assert "Guard against few" in shown
+    assert "largest share of one user" in shown
+    guard = document(call("fit", "--json"))["guard"]
+    assert (guard["capped"], guard["outliers"], guard["bursts"]) == (0, 0, [])

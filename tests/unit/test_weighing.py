@@ -48,3 +48,21 @@ def test_what_is_about_to_be_recorded_is_not_old() -> None:
 @pytest.mark.parametrize("policy", [EvidencePolicy(), EvidencePolicy(half_life_days=1.0)])
 def test_nothing_weighs_nothing(policy) -> None:
     assert policy.weights([]).shape == (0,)
+
+
+def test_answers_fade_by_later_ones() -> None:
+    policy = EvidencePolicy(half_life_answers=2)
+    assert policy.drifts
+    events = [event(0, weight=2), event(0), event(0)]
+    np.testing.assert_allclose(policy.weights(events), [1.0, 0.5**0.5, 1.0])
+
+
+def test_each_user_ages_by_their_own_later_answers() -> None:
+    policy = EvidencePolicy(half_life_answers=1)
+    weights = policy.weights([event(0)] * 5, later=np.array([2, 1, 0, 1, 0]))
+    assert weights.tolist() == [0.25, 0.5, 1.0, 0.5, 1.0]
+
+
+def test_an_answer_fades_by_time_and_by_number() -> None:
+    policy = EvidencePolicy(half_life_days=10, half_life_answers=1)
+    np.testing.assert_allclose(policy.weights([event(10), event(0)]), [0.25, 1.0])
