@@ -55,7 +55,7 @@ def trace_from_json(document: Mapping[str, Any]) -> Trace:
     fields["steps"] = tuple(Step(**each) for each in document["steps"])
     fields["skipped"] = tuple(document["skipped"])
     fields["search"] = _search(document.get("search"))
-    fields["exploration"] = _explored(document.get("exploration"))
+    fields["exploration"] = explored_from_json(document)
     return Trace(**fields)
 
 
@@ -174,7 +174,9 @@ def _search(document: Mapping[str, Any] | None) -> Search | None:
     return Search(**{**document, "blocks": blocks, "compute": Compute(**document["compute"])})
 
 
-def _explored(document: Mapping[str, Any] | None) -> Explored | None:
+def explored_from_json(trace: Mapping[str, Any]) -> Explored | None:
+    """Return how a stored reply was drawn, or None where it was not."""
+    document = trace.get("exploration")
     if document is None:
         return None
     return Explored(**{**document, "propensities": tuple(document["propensities"])})

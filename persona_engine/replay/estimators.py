@@ -47,7 +47,7 @@ class Log:
         lengths = {len(each) for each in (self.reward, self.propensity, self.target, self.user)}
         if len(lengths) != 1 or 0 in lengths:
             raise InvalidInputError(
-                f"columns of a log have {sorted(lengths)} rows, expected as many of each, at least 1"
+                f"columns of a log have {sorted(lengths)} rows, expected equally many, at least 1"
             )
         if not (np.isfinite(self.reward).all() and (self.propensity > 0.0).all()):
             raise InvalidInputError(

@@ -15,7 +15,7 @@ from persona_engine.features import Text
 from persona_engine.interfaces import Progress, TextReward
 from persona_engine.learning import Learner
 from persona_engine.store import StoredReply
-from persona_engine.traces import trace_from_json
+from persona_engine.traces import explored_from_json
 from persona_engine.types import (
     Comparison,
     Conversation,
@@ -70,7 +70,7 @@ def read_log(
         progress("reading logged choices", done, 0)
         explored = []
         for _, reply in replies:
-            drawn = trace_from_json(reply.trace).exploration
+            drawn = explored_from_json(reply.trace)
             if drawn is not None:
                 explored.append((reply, drawn))
         if explored:
