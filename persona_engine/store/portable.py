@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select
+from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, insert, select
 
 from persona_engine.errors import ConflictError
 from persona_engine.store import audit, instructions, schema
@@ -19,6 +19,7 @@ from persona_engine.types import Scope
 
 _TIMES = ("created_at", "updated_at", "valid_from", "valid_until")
 _INTERNAL = ("tenant", "user", "sequence", "stamp")
+_DERIVED = ("vector_space", "vector")
 _RESTORED = (
     schema.reply,
     schema.comparison,
@@ -32,10 +33,15 @@ _RESTORED = (
 def _of_user(table: Table) -> Select[*tuple[Any, ...]]:
     order = table.c.sequence if "sequence" in table.c else table.c[_order_key(table)]
     return (
-        select(table)
+        select(*_told(table))
         .where(table.c.tenant == bindparam("in_tenant"), table.c.user == bindparam("of_user"))
         .order_by(order)
     )
+
+
+def _told(table: Table) -> list[Column[Any]]:
+    """Return the columns that say something; others are computed from these."""
+    return [column for column in table.columns if column.name not in _DERIVED]
 
 
 def _order_key(table: Table) -> str:
@@ -69,7 +75,7 @@ _AUDIT = (
 _NAMED_BY = {schema.steering.name: "attribute", schema.trait.name: "name"}
 _CHANGING = {"status", "superseded_by"}
 _EXISTING = {
-    table.name: select(table).where(
+    table.name: select(*_told(table)).where(
         table.c.tenant == bindparam("in_tenant"), table.c.user == bindparam("of_user")
     )
     for table in _RESTORED

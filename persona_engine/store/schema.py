@@ -71,7 +71,7 @@ __all__ = [
     "trait",
 ]
 
-REVISION = "0009"
+REVISION = "0011"
 """The migration that builds these tables."""
 
 
@@ -179,6 +179,8 @@ instruction = Table(
     Column("rests_on", Text, nullable=False, server_default="[]"),
     Column("scope", Text, nullable=False),
     Column("text", Text, nullable=False),
+    Column("vector_space", Text, nullable=True),
+    Column("vector", LargeBinary, nullable=True),
     UniqueConstraint("tenant", "user", "id"),
     _of_user(),
 )
@@ -245,6 +247,7 @@ population_user = Table(
     "population_user",
     metadata,
     *names("tenant", "user", "version"),
+    Column("share", Double, nullable=False, server_default="1"),
     PrimaryKeyConstraint("tenant", "user", "version"),
     ForeignKeyConstraint(["tenant", "version"], ["population.tenant", "population.version"]),
     Index(None, "tenant", "version"),

@@ -30,6 +30,7 @@ from persona_engine.store.records import (
     StoredReply,
     Unlearning,
 )
+from persona_engine.store.user_wishes import UserWishes
 from persona_engine.store.users import created_at, ensure_user
 from persona_engine.types import (
     Comparison,
@@ -41,7 +42,7 @@ from persona_engine.types import (
 )
 
 
-class UserStore:
+class UserStore(UserWishes):
     """One user's rows; made by `Store.user`, which checks the scope.
 
     Ids of other users, and ids that do not exist, give the same `NotFoundError`.

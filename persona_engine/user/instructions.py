@@ -181,15 +181,21 @@ class StandingInstructions(ScopedToUser):
         if isinstance(query, str):
             check_text("query", query)
         check_count("count", count)
-        mine = self.instructions()
-        if not mine:
-            return []
         sentences = self._runtime.sentences
-        meant = sentences.encoder.encode([()], [query])[0] if isinstance(query, str) else query
-        vectors = sentences.get(self.scope.tenant, [Text(each.text) for each in mine])  # (n, E)
-        cosines = _cosines(vectors, np.asarray(meant))
-        nearest = np.argsort(-cosines, kind="stable")[:count].tolist()
-        return [(mine[place], float(cosines[place])) for place in nearest]
+        space = sentences.encoder.fingerprint
+        wishes = self._rows.wishes(space)
+        if not len(wishes):
+            return []
+        told = sentences.encoder.encode([()], [query])[0] if isinstance(query, str) else query
+        meant = _unit(told, sentences.width)
+        if missing := self._rows.some_instructions(wishes.missing):
+            vectors = sentences.get(self.scope.tenant, [Text(each.text) for each in missing])
+            kept = zip((each.id for each in missing), vectors, strict=True)
+            units = {key: _unit(vector, sentences.width) for key, vector in kept}
+            self._rows.keep_instruction_vectors(space, units)
+            wishes = self._rows.wishes(space)
+        cosines = dict(wishes.nearest(meant, count=count))
+        return [(each, cosines[each.id]) for each in self._rows.some_instructions(tuple(cosines))]
 
     def _add(self, new: Instruction) -> Instruction:
         verdict = self._reconcile(new)
@@ -223,20 +229,18 @@ class StandingInstructions(ScopedToUser):
         return found
 
 
-def _cosines(vectors: FloatArray, query: FloatArray) -> FloatArray:
-    """Return the cosines ``(n,)`` of vectors ``(n, E)`` to a query ``(E,)``.
+def _unit(vector: FloatArray, width: int) -> FloatArray:
+    """Return an embedding ``(E,)`` at unit length.
 
     Raises:
-        InvalidInputError: The query has another width, is zero or not finite.
+        InvalidInputError: It is none.
     """
-    if query.shape != vectors.shape[1:] or query.dtype.kind != "f":
+    values = np.asarray(vector)
+    length = float(np.linalg.norm(values)) if values.dtype.kind == "f" else 0.0
+    if values.shape != (width,) or not 0.0 < length < math.inf:
         raise InvalidInputError(
-            f"query is an array of {query.dtype} {query.shape}, expected text or a sentence "
-            f"embedding of shape {vectors.shape[1:]}"
+            f"query is an array of {values.dtype} {values.shape} and length {length:g}, expected "
+            f"text or a sentence embedding of {width} numbers, not all 0"
         )
-    length = float(np.sqrt(query @ query))
-    if not 0.0 < length < math.inf:
-        raise InvalidInputError("query is zero or not finite, so it is near to nothing")
-    lengths = np.sqrt(np.einsum("ne,ne->n", vectors, vectors))
-    cosines: FloatArray = (vectors @ query) / np.maximum(lengths * np.float32(length), 1e-12)
-    return np.clip(cosines, -1.0, 1.0)
+    unit: FloatArray = (values / length).astype(np.float32)
+    return unit

@@ -17,7 +17,6 @@ from report import Figure, say
 
 from persona_engine import PersonaEngine
 from persona_engine.config import EngineConfig
-from persona_engine.store import content_key
 from persona_engine.types import FloatArray, Instruction
 
 STORES = (1_000, 10_000, 100_000)
@@ -71,7 +70,6 @@ def _measured(folder: Path, texts: int, seed: int, *, calls: int) -> tuple[float
         for number in range(5):  # both find the same, in the same order
             mine = engine.user(people[number]).find_instructions(queries[number], count=NEAREST)
             assert [each.text for each, _ in mine] == _lookup(raw, people[number], queries[number])
-        engine._runtime.sentences.clear()
         found, ideal = _in_turns(
             lambda n: engine.user(people[n]).find_instructions(queries[n], count=NEAREST),
             lambda n: _lookup(raw, people[n], queries[n]),
@@ -107,7 +105,7 @@ def _lookup(raw: sqlite3.Connection, user: str, query: FloatArray) -> list[str]:
 
 def _fill(engine: PersonaEngine, folder: Path, said: list[str], vectors: FloatArray) -> None:
     space = engine._runtime.sentences.encoder.fingerprint
-    tenant, now = engine.store.tenant("default"), time.time_ns() // 1000
+    now = time.time_ns() // 1000
     engine.store.user(engine.user("first").scope).touch()
     with closing(sqlite3.connect(folder / "persona.db")) as connection, connection:
         connection.executemany(
@@ -116,13 +114,14 @@ def _fill(engine: PersonaEngine, folder: Path, said: list[str], vectors: FloatAr
         )
         connection.executemany(
             'INSERT INTO instruction (tenant, "user", id, created_at, kind, strength, source,'
-            " trust, status, scope, text)"
-            " VALUES ('default', ?, ?, ?, 'preference', 'prefer', 'user', 1.0, 'active', '', ?)",
-            ((_name(n // EACH), f"i-{n}", now, text) for n, text in enumerate(said)),
+            " trust, status, scope, text, vector_space, vector)"
+            " VALUES ('default', ?, ?, ?, 'preference', 'prefer', 'user', 1.0, 'active', '',"
+            " ?, ?, ?)",
+            (
+                (_name(n // EACH), f"i-{n}", now, text, space, vector.tobytes())
+                for n, (text, vector) in enumerate(zip(said, vectors, strict=True))
+            ),
         )
-    for start in range(0, len(said), 5_000):
-        part = zip(said[start : start + 5_000], vectors[start : start + 5_000], strict=True)
-        tenant.save_embeddings(space, {content_key((), text): vector for text, vector in part})
 
 
 def _in_turns(
