@@ -56,7 +56,7 @@ def unlearned(population: Population, evidence: Evidence) -> Population | None:
     if not len(evidence):
         return replace(population, meta=without_user(population, 0))
     meta = population.meta
-    if meta["form"] == "smooth" or (meta["rank"] == 0 and "spread_inflation" in meta):
+    if meta.get("form") == "smooth" or (meta["rank"] == 0 and "spread_inflation" in meta):
         return _without_in_shared(population, evidence)
     return _without_in_tastes(population, evidence) if "curvature" in population.arrays else None
 
@@ -90,7 +90,7 @@ def _without_in_shared(population: Population, evidence: Evidence) -> Population
         evidence: The comparisons, in the features that the reward is linear in.
     """
     arrays, meta = population.arrays, population.meta
-    shared = float(meta["shared"]) if meta["rank"] or meta["form"] == "smooth" else 1.0
+    shared = float(meta["shared"]) if meta["rank"] or meta.get("form") == "smooth" else 1.0
     projection = arrays["projection"].astype(np.float64)
     rest = leave_out(
         projection[:, 0] / shared,
