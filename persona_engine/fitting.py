@@ -115,11 +115,13 @@ def fit_tenant(
     if calibration is not None:
         learned[CALIBRATION] = calibration.document()
     population = replace(population, meta={**population.meta, **learned})
+    shares = _shares(names, data, taught)
     good = replaces or ours >= theirs - _TOLERANCE
     if good:
-        learner.publish(tenant, population, users=names)
+        learner.publish(tenant, population, users=names, shares=shares)
     else:
-        learner.store.tenant(tenant).save_population(population, users=names)
+        rows = learner.store.tenant(tenant)
+        rows.save_population(population, users=names, shares=shares)
     return FitReport(
         reward_model=model.name,
         population=population.version,
@@ -133,6 +135,14 @@ def fit_tenant(
         details=details,
         guard=told,
     )
+
+
+def _shares(names: Sequence[str], data: PreferenceData, taught: PreferenceData) -> dict[str, float]:
+    """Return what the comparisons of users whose influence was limited count, of what they do."""
+    sums = [np.bincount(data.user, each.weight, len(names)) for each in (taught, data)]
+    share = sums[0] / np.maximum(sums[1], 1e-12)
+    limited = np.flatnonzero((share < 1.0 - 1e-6) & (sums[1] > 0))
+    return {names[each]: float(share[each]) for each in limited.tolist()}
 
 
 def _judged(

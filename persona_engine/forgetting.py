@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -65,12 +65,18 @@ class _TakingOut:
     models: Mapping[str, RewardModel]
     space: str
 
-    def correct(self, population: Population) -> Correction | None:
-        """Return the population without the user, and by how much that moves predictions."""
+    def correct(self, population: Population, share: float) -> Correction | None:
+        """Return the population without the user, and by how much that moves predictions.
+
+        Args:
+            population: The population.
+            share: Of what the user's comparisons count, what they counted in its fit.
+        """
         model = self.models.get(population.reward_model)
         if not isinstance(model, Unlearns) or population.fingerprint != self.space:
             return None
         evidence = self._in_fit(population)
+        evidence = replace(evidence, weight=np.float32(share) * evidence.weight)
         rest = model.unlearn(population, evidence)
         if rest is None:
             return None

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 
@@ -105,9 +106,24 @@ class Learner:
         """
         return self._populations.current(tenant)
 
-    def publish(self, tenant: str, population: Population, *, users: Sequence[str]) -> None:
-        """Store a population with the users that it learned from, and put it to use."""
-        self._populations.publish(tenant, population, users=users)
+    def publish(
+        self,
+        tenant: str,
+        population: Population,
+        *,
+        users: Sequence[str],
+        shares: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Store a population with the users that it learned from, and put it to use.
+
+        Args:
+            tenant: Whose.
+            population: It.
+            users: Whom it learned from.
+            shares: What the comparisons of some of them counted in its fit, of what they count for
+                themselves; 1 for the others.
+        """
+        self._populations.publish(tenant, population, users=users, shares=shares)
 
     def look_again(self, tenant: str) -> None:
         """Ask the store at the next use which population is in use."""

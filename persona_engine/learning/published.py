@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from persona_engine.store import Store
 from persona_engine.types import Population
@@ -55,10 +56,17 @@ class Populations:
                 self._held[tenant] = (time.monotonic(), population)
         return population
 
-    def publish(self, tenant: str, population: Population, *, users: Sequence[str]) -> None:
+    def publish(
+        self,
+        tenant: str,
+        population: Population,
+        *,
+        users: Sequence[str],
+        shares: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Store a population with the users that it learned from, and put it to use."""
         rows = self._store.tenant(tenant)
-        rows.save_population(population, users=users)
+        rows.save_population(population, users=users, shares=shares)
         rows.publish(population.version)
         self.look_again(tenant)
 

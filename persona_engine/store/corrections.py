@@ -54,7 +54,7 @@ _PLACES = (
     .join(correction, _SAME, isouter=True)
     .where(*_LEARNED_IN_USE)
 )
-_LEARNED_FROM = select(population_user.c.version).where(
+_LEARNED_FROM = select(population_user.c.version, population_user.c.share).where(
     population_user.c.tenant == bindparam("in_tenant"),
     population_user.c.user == bindparam("of_user"),
 )
@@ -123,7 +123,8 @@ def take_out(
     """
     tenant = scope.tenant
     mine = {"in_tenant": tenant, "of_user": scope.user}
-    fitted = sorted(connection.execute(_LEARNED_FROM, mine).scalars())
+    shares = dict(map(tuple, connection.execute(_LEARNED_FROM, mine).all()))
+    fitted = sorted(shares)
     if not fitted:
         return (), {}
     key: dict[str, Any] = {"in_tenant": tenant, "names": fitted}
@@ -135,7 +136,8 @@ def take_out(
         return marked, done
     for row in connection.execute(_IN_USE, key).all():
         population = decode_population(row.state, row.meta, version=row.version)
-        corrected = unlearning.correct(population)
+        share = shares[row.corrects if row.corrects in shares else row.version]
+        corrected = unlearning.correct(population, share)
         if corrected is None:
             continue
         drift = row.drift or 0.0

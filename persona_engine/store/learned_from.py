@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Delete, Insert, Table, bindparam, delete, insert, select
+from sqlalchemy import Connection, Delete, Insert, Table, bindparam, delete, insert, select, update
 
 from persona_engine.store.embeddings import batched
 from persona_engine.store.schema import adapter_user, app_user, clustering_user, population_user
@@ -27,6 +27,15 @@ def _statements(table: Table) -> tuple[Delete, Insert]:
     return clear, insert(table)
 
 
+_NOTE_SHARE = (
+    update(population_user)
+    .where(
+        population_user.c.tenant == bindparam("in_tenant"),
+        population_user.c.user == bindparam("of_user"),
+        population_user.c.version == bindparam("with_version"),
+    )
+    .values(share=bindparam("its_share"))
+)
 _STATEMENTS = {
     table.name: _statements(table) for table in (population_user, clustering_user, adapter_user)
 }
@@ -61,3 +70,15 @@ def replace_users(
     if users:
         rows = [{"tenant": tenant, "user": user, "version": version} for user in users]
         connection.execute(add, rows)
+
+
+def note_shares(
+    connection: Connection, tenant: str, version: str, shares: Mapping[str, float]
+) -> None:
+    """Note what comparisons of users whose influence was limited counted in a population's fit."""
+    rows = [
+        {"in_tenant": tenant, "of_user": user, "with_version": version, "its_share": share}
+        for user, share in shares.items()
+    ]
+    if rows:
+        connection.execute(_NOTE_SHARE, rows)

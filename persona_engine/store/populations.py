@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -12,7 +12,12 @@ from persona_engine.store.clock import from_micros
 from persona_engine.store.codec import decode_population, encode_population
 from persona_engine.store.corrections import WITHDRAW, is_withdrawn
 from persona_engine.store.database import Database
-from persona_engine.store.learned_from import checked_users, known_users, replace_users
+from persona_engine.store.learned_from import (
+    checked_users,
+    known_users,
+    note_shares,
+    replace_users,
+)
 from persona_engine.store.records import PopulationRow
 from persona_engine.store.schema import population as table
 from persona_engine.store.schema import population_user
@@ -58,7 +63,13 @@ _ROWS = (
 
 
 def save(
-    database: Database, tenant: str, population: Population, *, users: Sequence[str], now: int
+    database: Database,
+    tenant: str,
+    population: Population,
+    *,
+    users: Sequence[str],
+    shares: Mapping[str, float],
+    now: int,
 ) -> None:
     """Store a population and whom it learned from; see `TenantStore.save_population`."""
     row = _row(tenant, population, now)
@@ -71,6 +82,7 @@ def save(
         about = {"trained_users": len(learned_from), "stale": forgotten}
         connection.execute(_SAVE, {**row, **about})
         replace_users(connection, population_user, tenant, population.version, known)
+        note_shares(connection, tenant, population.version, shares)
 
     database.write(work)
 

@@ -223,13 +223,14 @@ class Unlearning:
     """How a forgotten user is taken out of populations in use, until these are fitted again.
 
     Args:
-        correct: Returns a population without the user, or None where its model cannot; pure, as it
-            runs inside the transaction.
+        correct: Returns a population without the user, or None where its model cannot; gets the
+            share that the user's comparisons counted in its fit, too. Pure, as it runs inside the
+            transaction.
         tolerance: What forgotten users may have moved predictions by, together, before a corrected
             population takes the place of one in use, in logits.
     """
 
-    correct: Callable[[Population], Correction | None]
+    correct: Callable[[Population, float], Correction | None]
     tolerance: float
 
 

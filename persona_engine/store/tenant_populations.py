@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from persona_engine.store import corrections, events, populations, stale
 from persona_engine.store.clock import Clock, to_micros
@@ -20,18 +21,35 @@ class TenantPopulations:
         self._database = database
         self._clock = clock
 
-    def save_population(self, population: Population, *, users: Sequence[str]) -> None:
+    def save_population(
+        self,
+        population: Population,
+        *,
+        users: Sequence[str],
+        shares: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Store a population with the users of this tenant that it learned from.
 
         Saving the same version again replaces its users and takes away its mark for refitting.
         A user who is unknown was forgotten while it was fitted: the name is not stored, and the
         population is marked for refitting at once.
 
+        Args:
+            population: It.
+            users: Whom it learned from.
+            shares: What the comparisons of some of them counted in its fit, as a share of what they
+                count for themselves; 1 for the others.
+
         Raises:
             InvalidInputError: ``meta`` is not JSON, or an array not numeric.
         """
         populations.save(
-            self._database, self.tenant, population, users=users, now=to_micros(self._clock())
+            self._database,
+            self.tenant,
+            population,
+            users=users,
+            shares=shares,
+            now=to_micros(self._clock()),
         )
 
     def publish(self, version: str) -> None:

@@ -19,8 +19,8 @@ def fitted(value: float = 1.0) -> Population:
 
 
 def unlearning(*, moved: float = 0.1, tolerance: float = 0.01) -> Unlearning:
-    def correct(population: Population) -> Correction:
-        arrays = {"w": population.arrays["w"] - np.float32(0.25)}
+    def correct(population: Population, share: float) -> Correction:
+        arrays = {"w": population.arrays["w"] - np.float32(0.25 * share)}
         return Correction(replace(population, arrays=arrays), moved)
 
     return Unlearning(correct, tolerance)
@@ -86,6 +86,15 @@ def test_what_moves_little_stays_in_use_until_it_adds_up(taught: Store) -> None:
     assert in_use(taught).arrays["w"].tolist() == [0.75] * 3
 
 
+def test_who_counted_less_is_taken_out_less(taught: Store) -> None:
+    tenant = taught.tenant("acme")
+    tenant.save_population(fitted(), users=PEOPLE, shares={"dia": 0.5, "nobody": 0.1})
+    forget(taught, "dia", unlearning())
+    assert in_use(taught).arrays["w"].tolist() == [0.875] * 3
+    forget(taught, "ann", unlearning())
+    assert in_use(taught).arrays["w"].tolist() == [0.625] * 3
+
+
 def test_who_taught_nothing_changes_no_population(taught: Store) -> None:
     assert taught.user(Scope("acme", "dia")).taught() == frozenset()
     gone = forget(taught, "dia", unlearning())
@@ -94,14 +103,14 @@ def test_who_taught_nothing_changes_no_population(taught: Store) -> None:
 
 
 def test_models_that_cannot_unlearn_are_only_marked(taught: Store) -> None:
-    gone = forget(taught, "ann", Unlearning(lambda _: None, 0.01))
+    gone = forget(taught, "ann", Unlearning(lambda _, __: None, 0.01))
     assert (gone.stale, gone.corrected) == ((fitted().version,), {})
     assert in_use(taught).version == fitted().version
     assert taught.tenant("acme").populations()[0].stale
 
 
 def test_an_error_while_correcting_forgets_nothing(taught: Store) -> None:
-    def broken(_: Population) -> Correction:
+    def broken(_: Population, __: float) -> Correction:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
