@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -103,18 +104,14 @@ def fit_tenant(
     if "attributes" in model.reads:
         pairs = labelled_pairs(attributes, partial(learner.features.get, tenant))
         data = replace(data, attributes=pairs)
-    rng = np.random.default_rng(seed)
     taught, told = data, None
     if guard:
         weight, told = guarded(data, names, began, pooled=pooled, rng=np.random.default_rng(seed))
         taught = replace(data, weight=weight)
+    rng = np.random.default_rng(seed)
     ours, theirs, calibration = _judged(data, taught, model, pooled, rng, progress=progress)
-    population = model.fit(taught, rng=rng, progress=progress)
-    details = dict(population.meta)
-    learned: dict[str, Any] = {} if until is None else {UNTIL: until.isoformat()}
-    if calibration is not None:
-        learned[CALIBRATION] = calibration.document()
-    population = replace(population, meta={**population.meta, **learned})
+    fitted = model.fit(taught, rng=rng, progress=progress)
+    population = _with_meta(fitted, until, calibration)
     shares = _shares(names, data, taught)
     good = replaces or ours >= theirs - _TOLERANCE
     if good:
@@ -132,9 +129,21 @@ def fit_tenant(
         pooled_accuracy=theirs,
         published=good,
         reason=f"held-out accuracy {ours:.3f} against {theirs:.3f} for one pooled reward",
-        details=details,
+        details=dict(fitted.meta),
         guard=told,
     )
+
+
+def _with_meta(
+    population: Population, until: datetime | None, calibration: Calibration | None
+) -> Population:
+    """Return a population that says from when it is and how far to trust it."""
+    meta: dict[str, Any] = dict(population.meta)
+    if until is not None:
+        meta[UNTIL] = until.isoformat()
+    if calibration is not None:
+        meta[CALIBRATION] = calibration.document()
+    return replace(population, meta=meta)
 
 
 def _shares(names: Sequence[str], data: PreferenceData, taught: PreferenceData) -> dict[str, float]:

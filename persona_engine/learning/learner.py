@@ -8,29 +8,26 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
-import numpy as np
-
 from persona_engine.belief import Belief, bind
 from persona_engine.errors import ArtefactError, ConflictError, MissingExtraError, WeightsError
-from persona_engine.features import FeatureCache, Text, check_response
+from persona_engine.features import FeatureCache, Text
 from persona_engine.interfaces import RewardModel
+from persona_engine.learning.encoded import check_new, encoded
 from persona_engine.learning.online import OnlinePolicy
 from persona_engine.learning.published import Populations
 from persona_engine.presuming import Presumes
-from persona_engine.store import Fold, NewComparison, Store, UserStore, check_comparison
+from persona_engine.store import Fold, NewComparison, Store, UserStore
 from persona_engine.types import (
     Comparison,
     Context,
     Conversation,
     Evidence,
-    FloatArray,
     IntArray,
-    PairText,
     Population,
     Posterior,
     Scope,
 )
-from persona_engine.weighing import EvidencePolicy, targets
+from persona_engine.weighing import EvidencePolicy
 
 logger = logging.getLogger("persona_engine.learning")
 
@@ -198,29 +195,9 @@ class Learner:
             newest: For each of them, when its user's newest was made.
             later: For each of them, how many later ones its user made.
         """
-        texts = [
-            Text(response, event.prompt)
-            for event in events
-            for response in (event.chosen, event.rejected)
-        ]
-        features = self.features.get(tenant, texts)  # (2n, D)
-        evidence = Evidence(
-            features[0::2],
-            features[1::2],
-            self.policy.weights(events, newest=newest, later=later),
-            prompt=self._prompts(tenant, events) if "prompt" in self.model.reads else None,
-            texts=tuple(PairText(each.prompt, each.chosen, each.rejected) for each in events),
-            target=targets(events),
-        )
-        return self.policy.corrected(evidence)
-
-    def _prompts(self, tenant: str, events: Sequence[Comparison | NewComparison]) -> FloatArray:
-        """Return features ``(n, D)`` of the prompts, zero where there is none."""
-        features = np.zeros((len(events), self.features.width), np.float32)
-        asked = [row for row, event in enumerate(events) if event.prompt.strip()]
-        if asked:
-            features[asked] = self.features.get(tenant, [Text(events[row].prompt) for row in asked])
-        return features
+        weight = self.policy.weights(events, newest=newest, later=later)
+        reads = self.model.reads
+        return self.policy.corrected(encoded(self.features, tenant, events, weight, reads=reads))
 
     def _fold(
         self,
@@ -315,14 +292,3 @@ class Learner:
             logger.warning("the posterior of %r is built again: %s", user.scope.user, error)
             user.drop_posterior(self.model.name, population.version)
             return None
-
-
-def check_new(event: NewComparison) -> None:
-    """Raise unless a comparison can be both stored and learned from.
-
-    Raises:
-        InvalidInputError: A field cannot be stored, or a text is blank or too long to be compared.
-    """
-    check_response(event.chosen)
-    check_response(event.rejected)
-    check_comparison(event)

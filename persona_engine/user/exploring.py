@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_engine.candidates import check_candidates
+from persona_engine.candidates import Judged, check_candidates
 from persona_engine.conversation import as_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.exploring import check_policy, propensities, relative_rewards
@@ -71,19 +71,7 @@ class Exploring(ScopedToUser):
         shares = propensities(rewards, explore, epsilon=epsilon, optimism=optimism, seed=seed)
         position = int(np.random.default_rng([seed, 1]).choice(len(candidates), p=shares))
         explored = Explored(explore, tuple(shares.tolist()), position, epsilon, optimism, seed)
-        spreads = np.sqrt(np.maximum(np.diag(rewards.std), 0.0))
-        trace = Trace(
-            personalized=judged.personalized,
-            reason=f"drawn by {explore}; {judged.reason}",
-            instructions=judged.decisions,
-            candidates=tuple(
-                Candidate(text, float(rewards.mean[i]), float(spreads[i]), tokens=0)
-                for i, text in enumerate(candidates)
-            ),
-            reward_model=None if judged.belief is None else judged.belief.model.name,
-            population=None if judged.belief is None else judged.belief.population.version,
-            exploration=explored,
-        )
+        trace = _trace(judged, rewards, explored, candidates)
         choice_id = uuid.uuid4().hex
         self._rows.save_reply(
             choice_id,
@@ -135,3 +123,21 @@ class Exploring(ScopedToUser):
             features, reward = belief.of_texts((a, b), features)
         score = reward.logit(features[:1], features[1:])
         return predicted(score, belief.posterior.count, belief.population.meta, error=error)
+
+
+def _trace(judged: Judged, rewards: Score, explored: Explored, candidates: Sequence[str]) -> Trace:
+    """Return why a candidate was drawn; the candidates stand as they were given."""
+    spreads = np.sqrt(np.maximum(np.diag(rewards.std), 0.0))
+    belief = judged.belief
+    return Trace(
+        personalized=judged.personalized,
+        reason=f"drawn by {explored.policy}; {judged.reason}",
+        instructions=judged.decisions,
+        candidates=tuple(
+            Candidate(text, float(rewards.mean[i]), float(spreads[i]), tokens=0)
+            for i, text in enumerate(candidates)
+        ),
+        reward_model=None if belief is None else belief.model.name,
+        population=None if belief is None else belief.population.version,
+        exploration=explored,
+    )
