@@ -85,12 +85,12 @@ class EngineConfig(BaseSettings):
             the one that suits their number.
         index_patience_seconds: How long an index of more users than exact search suits, 50,000, may
             serve before answers given since are in it; it is built again in the background.
-        forget_tolerance: Logits by which people who were forgotten since a population was fitted may
-            still move its predictions, in all. Beyond, a corrected population takes its place, and
+        forget_tolerance: Logits by which people who were forgotten since a population was fitted
+            may still move its predictions, in all. Beyond, a corrected population takes its place, and
             everybody's posterior is built anew when it is next needed.
-        vacuum_below_mb: SQLite's file is written anew whenever somebody is forgotten, so that
-            no copy of a row is left in its free space, while it has at most so many MiB; above,
-            `PersonaEngine.refit_stale` does it.
+        vacuum_below_mb: SQLite's file is written anew whenever somebody is forgotten and nobody
+            writes, so that no copy of a row is left in its free space, while it has at most so many
+            MiB; else `PersonaEngine.refit_stale` does it.
         adapters_folder: Where adapters' files are kept, no cache; of this database alone. None for
             a folder below ``data_folder``.
         adapter_confidence: Least probability of belonging to a cluster at which its adapter serves
@@ -145,7 +145,7 @@ class EngineConfig(BaseSettings):
     index_kind: Literal["auto", "flat", "ivf", "hnsw", "sq"] = "auto"
     index_patience_seconds: float = Field(default=600.0, ge=0.0)
     forget_tolerance: float = Field(default=0.01, ge=0.0)
-    vacuum_below_mb: float = Field(default=8.0, ge=0.0)
+    vacuum_below_mb: float = Field(default=4.0, ge=0.0)
     adapters_folder: Path | None = None
     adapter_confidence: float = Field(default=0.8, gt=0.0, le=1.0)
     adapter_memory_mb: float = Field(default=64.0, ge=0.0)

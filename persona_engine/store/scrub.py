@@ -9,12 +9,16 @@ as its operator keeps them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Table, text
 
+from persona_engine.errors import StoreUnavailableError
 from persona_engine.store import schema
 from persona_engine.store.database import BUSY_SECONDS, Database
+from persona_engine.store.faults import is_busy
 
 _TEXTS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (schema.comparison, ("prompt", "chosen", "rejected")),
@@ -49,25 +53,38 @@ def flush_log(database: Database, *, patience: float) -> bool:
     """Copy SQLite's log to the file and cut it off; see `Store.flush_log`."""
     if database.dialect != "sqlite":
         return False
-    with database.read() as connection:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * patience)}")
-        try:
-            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
-        finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
+    with _waiting(database, patience) as connection:
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
     return busy == 0
 
 
-def vacuum(database: Database) -> bool:
+def vacuum(database: Database, *, patience: float = BUSY_SECONDS) -> bool:
     """Write the database anew without what was deleted; see `Store.vacuum`."""
-    with database.read() as connection:
-        if database.dialect == "sqlite":
-            connection.exec_driver_sql("VACUUM")
-        else:
-            names = ", ".join(table.name for table in schema.metadata.sorted_tables)
+    if database.dialect != "sqlite":
+        names = ", ".join(table.name for table in schema.metadata.sorted_tables)
+        with database.read() as connection:
             connection.exec_driver_sql(f"VACUUM FULL {names}")
-            return True
-    return flush_log(database, patience=BUSY_SECONDS)
+        return True
+    try:
+        with _waiting(database, patience) as connection:
+            connection.exec_driver_sql("VACUUM")
+    except StoreUnavailableError as error:
+        if not is_busy(error):
+            raise
+        flush_log(database, patience=patience)
+        return False
+    return flush_log(database, patience=patience)
+
+
+@contextmanager
+def _waiting(database: Database, patience: float) -> Iterator[Connection]:
+    """Give a connection that waits so many seconds for others, and as long as ever afterwards."""
+    with database.read() as connection:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * patience)}")
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
 
 
 def size(database: Database) -> int:

@@ -7,7 +7,7 @@ from typing import Self
 
 from persona_engine.store import integrity, migrate, schema, scrub
 from persona_engine.store.clock import Clock, utc_now
-from persona_engine.store.database import Database, Dialect
+from persona_engine.store.database import BUSY_SECONDS, Database, Dialect
 from persona_engine.store.tenant_store import TenantStore
 from persona_engine.store.user_store import UserStore
 from persona_engine.store.validate import check_scope, check_scope_name
@@ -80,17 +80,20 @@ class Store:
         """
         return scrub.flush_log(self._database, patience=patience)
 
-    def vacuum(self) -> bool:
+    def vacuum(self, *, patience: float = BUSY_SECONDS) -> bool:
         """Write the database anew, without any copy of what was deleted.
 
         It takes the time of writing all of it, and room for it beside the old one; meanwhile others
         wait to write. On a server it is ``VACUUM FULL``.
 
+        Args:
+            patience: Seconds to wait for others who write or read.
+
         Returns:
-            Whether the old content is in no file of SQLite any more: False while somebody still
-            reads it.
+            Whether the old content is in no file any more: False where SQLite's file was not
+            written anew because others wrote, or its log not cut off because others read.
         """
-        return scrub.vacuum(self._database)
+        return scrub.vacuum(self._database, patience=patience)
 
     def file_size(self) -> int:
         """Return the bytes of SQLite's file, 0 on a server."""

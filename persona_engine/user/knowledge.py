@@ -19,6 +19,7 @@ from persona_engine.types import FloatArray, Neighbour, Profile, Receipt, Scope
 from persona_engine.user.scoped import ScopedToUser, check_count, no_population
 
 _PAGE = 1_000  # users embedded together
+_PATIENCE = 0.05  # seconds that forgetting waits for others who use the database's file
 _SPARE = 10  # neighbours that an approximate index proposes beyond twice as many as asked for
 
 
@@ -170,12 +171,13 @@ class Knowledge(ScopedToUser):
             )
             return
         small = store.file_size() <= self._runtime.config.vacuum_below_mb * 2**20
-        if not small:
-            yield (
-                "free space of the database's file may hold copies that SQLite made when it moved "
-                "rows: until `persona fit --stale` or `persona db vacuum`"
-            )
-        if not (store.vacuum() if small else store.flush_log()):
+        if small and store.vacuum(patience=_PATIENCE):
+            return
+        yield (
+            "free space of the database's file may hold copies that SQLite made when it moved "
+            "rows: until `persona fit --stale` or `persona db vacuum`"
+        )
+        if not store.flush_log(patience=_PATIENCE):
             yield (
                 "the database's log may hold deleted rows, as others were reading from it: until "
                 "somebody else is forgotten, `persona fit --stale` or `persona db vacuum`"
