@@ -86,8 +86,8 @@ class EngineConfig(BaseSettings):
         index_patience_seconds: How long an index of more users than exact search suits, 50,000, may
             serve before answers given since are in it; it is built again in the background.
         forget_tolerance: Logits by which people who were forgotten since a population was fitted
-            may still move its predictions, in all. Beyond, a corrected population takes its place, and
-            everybody's posterior is built anew when it is next needed.
+            may still move its predictions, in all. Beyond, a corrected population takes its place,
+            and everybody's posterior is built anew when it is next needed.
         vacuum_below_mb: SQLite's file is written anew whenever somebody is forgotten and nobody
             writes, so that no copy of a row is left in its free space, while it has at most so many
             MiB; else `PersonaEngine.refit_stale` does it.
