@@ -180,6 +180,8 @@ def _give_way(
         return
     values = np.zeros(branches.size)
     values[open_] = promise.of(branches, open_, sampling, grown)
+    if np.ptp(values[open_]) == 0.0:
+        return
     heirs = np.arange(branches.size)
     heirs[open_] = choice.choose(values, open_)
     note_choice(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from persona_engine.decoding import Objective, Outlet, PrefixValue
+from persona_engine.decoding import Objective, Outlet, PrefixValue, depends_on
 from persona_engine.interfaces import Branches, Reward, TextReward
 from persona_engine.types import FloatArray, Sampling, StepResult
 
@@ -72,6 +72,9 @@ class Promise:
     def of(self, branches: Branches, open_: Places, sampling: Sampling, grown: Growth) -> Values:
         """Return J of each of the open branches, ``(n,)``; nothing has changed afterwards.
 
+        It is 0 for all where the reward tells none from another: likelihood by itself is nothing
+        to give way for.
+
         Args:
             branches: What grows.
             open_: Which are asked about.
@@ -79,16 +82,21 @@ class Promise:
             grown: How they came where they are.
         """
         if not self.look_ahead:
-            return self._values(branches, self._foreseen(branches, grown), open_)
+            return self._of_features(branches, self._foreseen(branches, grown), open_)
         saved = branches.save()
         ahead = grow(
             branches, sampling, steps=self.look_ahead, on_step=lambda _: self.outlet.settle("")
         )
         features = self._foreseen(branches, ahead)
-        values = self._values(branches, features, open_)
+        values = self._of_features(branches, features, open_)
         values += self._by_words(branches, features, open_, ahead.result)
         branches.restore(saved)
         return values
+
+    def _of_features(self, branches: Branches, features: FloatArray, open_: Places) -> Values:
+        if not depends_on(self.reward, features[open_]):
+            return np.zeros(len(open_))
+        return self._values(branches, features, open_)
 
     def _foreseen(self, branches: Branches, grown: Growth) -> FloatArray:
         """Return the features ``(B, D)`` that the branches are expected to end with."""

@@ -36,6 +36,18 @@ def test_the_best_stay_and_the_others_places_are_shared_out():
     assert KeepBest(9).choose(promise, open_).tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_nobody_gives_way_where_the_reward_tells_nothing_apart(settings):
+    """What only words show, as instructions that a program checks, chooses among whole replies."""
+    request = DecodingRequest(ASK, Sampling(temperature=1.0, max_tokens=24), 8, 4)
+    blind = LinearReward(np.zeros(8, np.float32), spread=1e-3)
+    found = Blockwise(length_spread=0.0, **settings).generate(request, BigramGenerator(), blind)
+    branches = BigramGenerator().prefill(ASK, branches=8, seed=4)
+    while not all((result := branches.step(request.sampling)).finished):
+        pass
+    assert sorted(each.text for each in found.candidates) == sorted(result.texts)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_systematic_draws_are_within_one_of_their_share(seed):
     rng = np.random.default_rng(seed)
