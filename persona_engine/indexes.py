@@ -8,6 +8,7 @@ from pathlib import Path
 
 from persona_engine.chosen import ChosenPlugins
 from persona_engine.index import Kind, VectorCache
+from persona_engine.index.files import index_path
 from persona_engine.types import Scope
 
 
@@ -36,14 +37,17 @@ class Indexes(ChosenPlugins):
             ("instructions", instructions),
         )
         counts: dict[str, int] = {
-            kind: VectorCache(
-                self.index_folder, tenant=scope.tenant, kind=kind, fingerprint="any"
-            ).remove(*keys)
-            for kind, keys in erased
+            kind: self._erased(scope.tenant, kind, keys) for kind, keys in erased
         }
         if not counts["traits"]:
             del counts["traits"]  # few hosts say anything of people
         return counts
+
+    def _erased(self, tenant: str, kind: Kind, keys: Sequence[str]) -> int:
+        if not index_path(self.index_folder, tenant=tenant, kind=kind).parent.exists():
+            return 0  # without loading what searches
+        folder = self.index_folder
+        return VectorCache(folder, tenant=tenant, kind=kind, fingerprint="any").remove(*keys)
 
     @property
     def training_folder(self) -> Path:
