@@ -23,6 +23,7 @@ from persona_engine.types import (
     Context,
     Evidence,
     FloatArray,
+    IntArray,
     Population,
     Posterior,
     PreferenceData,
@@ -126,6 +127,13 @@ class Attributes(LinearLatentModel):
     def update(self, population: Population, posterior: Posterior, evidence: Evidence) -> Posterior:
         """Return the posterior after further comparisons, as `infer` on all of them gives it."""
         return super().update(population, posterior, self._read(population, evidence))
+
+    def log_likelihoods_since(
+        self, population: Population, evidence: Evidence, starts: IntArray
+    ) -> FloatArray:
+        """Return ``log P(answer t | answers s … t-1)`` for each start ``s``, ``(C, n)``."""
+        read = self._read(population, evidence)
+        return super().log_likelihoods_since(population, read, starts)
 
     def score(
         self,

@@ -405,7 +405,7 @@ def test_a_bad_file_imports_nothing(call, tmp_path, name, content, more):
     (tmp_path / name).write_bytes(content)
     result = call("import", str(tmp_path / name), *more)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: ")
+    assert "\nError: " in f"\n{result.stderr}"
     assert document(call("profile", "--user", "u", "--json"))["created_at"] is None
 
 
