@@ -5,7 +5,8 @@ At the maximum, a user's bound is to second order that of a Gaussian model with 
 effects ``w₀`` and the loadings ``B`` of a linear mixed model (Breslow & Clayton 1993, "Approximate
 inference in generalized linear mixed models"). There the response of the user's mean ``m`` and
 covariance ``S`` to the basis has a closed form. With ``D = Σ ω Δ Δᵀ``,
-``V Vᵀ = Σᵢⱼ ωᵢ ωⱼ (bᵢᵀ S bⱼ) Δᵢ Δⱼᵀ``, ``q = Σ ω e Δ`` and ``T_a = Σ ω (S b)_a Δ``, sums over the user's comparisons, the blocks are
+``V Vᵀ = Σᵢⱼ ωᵢ ωⱼ (bᵢᵀ S bⱼ) Δᵢ Δⱼᵀ``, ``q = Σ ω e Δ`` and ``T_a = Σ ω (S b)_a Δ``, sums over the
+user's comparisons, the blocks are
 
 - ``w₀, w₀``: ``D - V Vᵀ``,
 - ``w₀, B_a``: ``m_a (D - V Vᵀ) + T_a qᵀ``,
