@@ -150,23 +150,31 @@ def small_data_is_survived(subject: RewardModelSubject) -> None:
             population = subject.fit(subject.opposed.data.take(rows[:count]))
         except PersonaError:
             continue
-        outcome = np.concatenate(list(_everything(subject, population)))
+        broken = [
+            name
+            for name, value in (*population.arrays.items(), *_everything(subject, population))
+            if not np.isfinite(value).all()
+        ]
         require(
-            bool(np.isfinite(outcome).all()),
-            f"a population of {count} comparisons gives NaN or infinity",
+            not broken,
+            f"a population of {count} comparisons gives NaN or infinity: {', '.join(broken)}",
             remedy="fall back to the pooled solution, or raise InvalidInputError",
         )
 
 
-def _everything(subject: RewardModelSubject, population: Population) -> Iterator[FloatArray]:
+def _everything(
+    subject: RewardModelSubject, population: Population
+) -> Iterator[tuple[str, FloatArray]]:
+    """Yield what a population says, each with what it is called."""
     model, (a, b) = subject.model, subject.probes
     people = model.infer_many(population, [subject.nothing, subject.evidence[0]])
     people.append(model.update(population, people[0], subject.evidence[1]))
     scores = model.score(population, people, a)
-    yield from (scores.mean.ravel(), scores.std.ravel())
-    for posterior in people:
+    yield from (("rewards", scores.mean), ("their spread", scores.std))
+    for who, posterior in zip(("nobody", "somebody", "updated"), people, strict=True):
         logits = model.logit(population, posterior, a, b)
-        yield from (logits.mean, logits.std, model.embed(population, posterior))
+        yield from ((f"logits of {who}", logits.mean), (f"spread of {who}", logits.std))
+        yield f"embedding of {who}", model.embed(population, posterior)
 
 
 @contextmanager
