@@ -65,7 +65,7 @@ class Walk:
             for branch in range(1, branches.size)
         }
         self._tally = Tally(request, branches.size)
-        self._sees = True
+        self._sees: bool | None = None  # whether the reward tells tokens apart
 
     def step(self) -> StepResult:
         """Append what it draws to the plain branch, and what the search chooses to the others.
@@ -74,7 +74,7 @@ class Walk:
         among whole replies: all branches then draw for themselves.
         """
         growing = self._tally.growing
-        if not growing or not self._sees:
+        if not growing or self._sees is False:
             return self._branches.step(self._sampling)
         tokens = np.array(self._branches.draw(self._sampling), np.int64)
         log_probs = self._branches.next_log_probs()  # (B, V)
@@ -85,8 +85,9 @@ class Walk:
             for branch in growing
         }
         ahead = self._look_ahead(options, int(tokens[0]))
-        self._sees = all(depends_on(self._reward, each) for each in ahead.values())
-        if not self._sees:
+        if ahead and self._sees is None:
+            self._sees = any(depends_on(self._reward, each) for each in ahead.values())
+        if self._sees is False:
             return self._branches.append(tokens.tolist(), self._sampling)
         choices = {}
         for branch, some in options.items():

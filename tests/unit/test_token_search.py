@@ -159,6 +159,23 @@ def test_a_reward_that_tells_no_words_apart_chooses_among_whole_replies():
     assert not found.search.blocks
 
 
+def test_a_tie_on_the_way_does_not_end_the_search():
+    """Two tokens that both end the reply are worth the same, whatever the reward."""
+
+    class Ties(LinearReward):
+        asked = 0
+
+        def score(self, features):
+            self.asked += 1
+            found = super().score(features)
+            return replace(found, mean=np.zeros_like(found.mean)) if self.asked == 20 else found
+
+    reward = Ties(np.float32(6.0 * np.random.default_rng(5).normal(size=8)), spread=1e-3)
+    decoder = TokenSearch(plausible=0.0, likelihood=50.0)
+    decode(decoder, request(6), BigramGenerator(), reward)
+    assert reward.asked > 40
+
+
 def test_the_trace_tells_which_words_the_reward_changed():
     found = decode(TokenSearch(**FREE), request(2), BigramGenerator(), taste())
     searched = {each.text for each in found.candidates}
