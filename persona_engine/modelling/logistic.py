@@ -60,8 +60,8 @@ def minimise(
 def _quietly(objective: Objective, point: Doubles) -> tuple[float, Doubles]:
     """Return the objective at a point; the line search, not a warning, deals with what is invalid.
 
-    OpenBLAS's products with rows of fewer floats than its vectors hold raise the flag for what
-    happens to lie beyond the row, now and then, though their results are right.
+    OpenBLAS's single-precision products raise the flag now and then, though their operands and
+    results are finite and right.
     """
     with np.errstate(invalid="ignore"):
         return objective(point)

@@ -13,16 +13,8 @@ from persona_lora.preference import PreferenceTrainer
 from persona_lora.scoring import base_model, reply_logits
 
 
-class SoftSppoTrainer(PreferenceTrainer):
-    """SPPO with probabilities between 0 and 1; see `persona_lora.pairwise.Sppo`."""
-
-    def losses(self, scored: torch.Tensor, batch: Batch, network: Any) -> torch.Tensor:  # noqa: ANN401
-        """Return the loss of each comparison ``(B,)``."""
-        ratio = (scored.sum(1) - batch["reference"]).view(-1, 2)
-        aim = (batch["probability"] - 0.5) / self.beta
-        own: torch.Tensor = 0.5 * ((ratio[:, 0] - aim) ** 2 + (ratio[:, 1] + aim) ** 2)
-        found: torch.Tensor = own + self._sft(scored, batch)
-        return (batch["weight"] + batch["opposed"]) * found
+class OwnLossTrainer(PreferenceTrainer):
+    """What losses of pairs that TRL has not have in common: the term that imitates."""
 
     def _sft(self, scored: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the weighted negative log-likelihood of preferred replies, a token."""
@@ -34,7 +26,19 @@ class SoftSppoTrainer(PreferenceTrainer):
         return found
 
 
-class ForwardRobustTrainer(SoftSppoTrainer):
+class SoftSppoTrainer(OwnLossTrainer):
+    """SPPO with probabilities between 0 and 1; see `persona_lora.pairwise.Sppo`."""
+
+    def losses(self, scored: torch.Tensor, batch: Batch, network: Any) -> torch.Tensor:  # noqa: ANN401
+        """Return the loss of each comparison ``(B,)``."""
+        ratio = (scored.sum(1) - batch["reference"]).view(-1, 2)
+        aim = (batch["probability"] - 0.5) / self.beta
+        own: torch.Tensor = 0.5 * ((ratio[:, 0] - aim) ** 2 + (ratio[:, 1] + aim) ** 2)
+        found: torch.Tensor = own + self._sft(scored, batch)
+        return (batch["weight"] + batch["opposed"]) * found
+
+
+class ForwardRobustTrainer(OwnLossTrainer):
     """DPO whose likelihood knows of wrong labels; see `persona_lora.pairwise.RobustDpo`.
 
     Args:
@@ -57,7 +61,7 @@ class ForwardRobustTrainer(SoftSppoTrainer):
         return total
 
 
-class TdpoTrainer(SoftSppoTrainer):
+class TdpoTrainer(OwnLossTrainer):
     """DPO with the divergence of each token; see `persona_lora.token_level.Tdpo`.
 
     Args:

@@ -19,7 +19,7 @@ def test_a_step_to_where_the_value_is_not_a_number_is_shortened():
 
 
 def test_a_flag_without_a_cause_is_no_warning():
-    """OpenBLAS raises it now and then when rows are shorter than its vectors."""
+    """OpenBLAS raises it now and then in products whose results are right."""
 
     def objective(point):
         np.subtract(np.inf, np.inf)
