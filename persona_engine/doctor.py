@@ -137,20 +137,16 @@ def _indexes(runtime: Runtime, tenant: str) -> Iterator[Check]:
         population = runtime.learner.population(tenant)
     except PersonaError:  # the check of the population says so
         population = None
+    if population is None:
+        return
     rows = runtime.store.tenant(tenant)
-    spaces = [
-        ("instructions", runtime.sentences.encoder.fingerprint, rows.instruction_generation())
-    ]
-    if population is not None:
-        generation = rows.posterior_generation(population.reward_model, population.version)
-        spaces.append(("users", f"{population.reward_model}/{population.version}", generation))
-    for kind, space, generation in spaces:
-        index = runtime.index(tenant, "users" if kind == "users" else "instructions", space)
-        status = index.status(generation=generation)
-        damaged = status.state == "damaged"
-        yield Check(
-            f"index of {kind}",
-            not damaged,
-            f"{status.state}: {status.count} vectors. {status.detail}".strip(),
-            f"delete {status.path}; it is built again from the database" if damaged else None,
-        )
+    generation = rows.posterior_generation(population.reward_model, population.version)
+    space = f"{population.reward_model}/{population.version}"
+    status = runtime.index(tenant, "users", space).status(generation=generation)
+    damaged = status.state == "damaged"
+    yield Check(
+        "index of users",
+        not damaged,
+        f"{status.state}: {status.count} vectors. {status.detail}".strip(),
+        f"delete {status.path}; it is built again from the database" if damaged else None,
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from persona_engine.chosen import ChosenPlugins
 from persona_engine.index import Kind, VectorCache
@@ -13,10 +13,10 @@ from persona_engine.types import Scope
 
 
 class Indexes(ChosenPlugins):
-    """The indexes of one engine's users and instructions: caches of what the database holds."""
+    """The indexes of one engine's users and their descriptions: caches of what the database holds."""
 
     def index(self, tenant: str, kind: Kind, fingerprint: str) -> VectorCache:
-        """Return a tenant's index of users or instructions."""
+        """Return a tenant's index of users, or of what hosts say of them."""
         return self._once(
             f"index/{kind}/{fingerprint}/{tenant}",
             lambda: VectorCache(
@@ -29,25 +29,20 @@ class Indexes(ChosenPlugins):
             ),
         )
 
-    def erase_vectors(self, scope: Scope, instructions: Sequence[str]) -> dict[str, int]:
-        """Remove a user and their instructions from the tenant's index files, at once."""
-        erased: tuple[tuple[Kind, Sequence[str]], ...] = (
-            ("users", [scope.user]),
-            ("traits", [scope.user]),
-            ("instructions", instructions),
-        )
+    def erase_vectors(self, scope: Scope) -> dict[str, int]:
+        """Remove a user from the tenant's index files, at once."""
         counts: dict[str, int] = {
-            kind: self._erased(scope.tenant, kind, keys) for kind, keys in erased
+            kind: self._erased(scope.tenant, kind, scope.user) for kind in get_args(Kind)
         }
         if not counts["traits"]:
             del counts["traits"]  # few hosts say anything of people
         return counts
 
-    def _erased(self, tenant: str, kind: Kind, keys: Sequence[str]) -> int:
+    def _erased(self, tenant: str, kind: Kind, user: str) -> int:
         if not index_path(self.index_folder, tenant=tenant, kind=kind).parent.exists():
             return 0  # without loading what searches
         folder = self.index_folder
-        return VectorCache(folder, tenant=tenant, kind=kind, fingerprint="any").remove(*keys)
+        return VectorCache(folder, tenant=tenant, kind=kind, fingerprint="any").remove(user)
 
     @property
     def training_folder(self) -> Path:

@@ -26,7 +26,7 @@ from persona_engine.index.backends import BackendName, Hole
 from persona_engine.index.keys import Bytes, KeyTable
 from persona_engine.index.kinds import IndexKind
 
-Kind = Literal["users", "instructions", "traits"]
+Kind = Literal["users", "traits"]
 Buffer = bytes | memoryview
 FORMAT = 2
 _MAGIC = b"persona-index\n"

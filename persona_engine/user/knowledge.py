@@ -127,7 +127,6 @@ class Knowledge(ScopedToUser):
         Files that were exported, and backups, are out of reach.
         """
         runtime = self._runtime
-        mine = tuple(each.id for each in self._rows.instructions())
         unlearning = unlearning_of(
             runtime.learner,
             self.scope,
@@ -137,7 +136,7 @@ class Knowledge(ScopedToUser):
         gone = self._rows.forget(unlearning)
         runtime.learner.look_again(self.scope.tenant)
         runtime.forget_cached()
-        vectors = runtime.erase_vectors(self.scope, mine)
+        vectors = runtime.erase_vectors(self.scope)
         swept = sweep(runtime.training_folder, mark_of(self.scope))
         receipt = Receipt(
             tenant=self.scope.tenant,
