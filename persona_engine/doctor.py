@@ -31,7 +31,11 @@ def diagnose(runtime: Runtime, tenant: str) -> tuple[Check, ...]:
     """Look at weights, database, migrations, plugins, and a tenant's population and adapters.
 
     Nothing is downloaded and nothing is changed.
+
+    Raises:
+        ScopeError: The tenant is not a name of 1 to 256 characters.
     """
+    runtime.store.tenant(tenant)
     weights = tuple(_weights(runtime))
     checks = [*weights, *_database(runtime), *_plugins(runtime), *_adapters(runtime, tenant)]
     if all(each.ok for each in weights):

@@ -250,7 +250,11 @@ class PersonaEngine(GroupsOfUsers, AtScale):
         return replay(self._runtime.learner, tenant, policies, seed=seed, progress=progress)
 
     def doctor(self, *, tenant: str = "default") -> tuple[Check, ...]:
-        """Check weights, database, indexes and plugins, and say how to mend each."""
+        """Check weights, database, indexes and plugins, and say how to mend each.
+
+        Raises:
+            ScopeError: The tenant is not a name of 1 to 256 characters.
+        """
         return diagnose(self._runtime, tenant)
 
     def close(self) -> None:

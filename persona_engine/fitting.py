@@ -99,26 +99,23 @@ def fit_tenant(
     Raises:
         InvalidInputError: There are fewer than 10 users or 50 comparisons.
     """
-    until = learner.store.tenant(tenant).newest_comparison()
+    rows = learner.store.tenant(tenant)
+    until = rows.newest_comparison()
     names, data, began = load_preferences(learner, tenant, progress=progress)
     if "attributes" in model.reads:
         pairs = labelled_pairs(attributes, partial(learner.features.get, tenant))
         data = replace(data, attributes=pairs)
+    rng = np.random.default_rng(seed)
     taught, told = data, None
     if guard:
         weight, told = guarded(data, names, began, pooled=pooled, rng=np.random.default_rng(seed))
         taught = replace(data, weight=weight)
-    rng = np.random.default_rng(seed)
     ours, theirs, calibration = _judged(data, taught, model, pooled, rng, progress=progress)
     fitted = model.fit(taught, rng=rng, progress=progress)
     population = _with_meta(fitted, until, calibration)
-    shares = _shares(names, data, taught)
     good = replaces or ours >= theirs - _TOLERANCE
-    if good:
-        learner.publish(tenant, population, users=names, shares=shares)
-    else:
-        rows = learner.store.tenant(tenant)
-        rows.save_population(population, users=names, shares=shares)
+    keep = partial(learner.publish, tenant) if good else rows.save_population
+    keep(population, users=names, shares=_shares(names, data, taught))
     return FitReport(
         reward_model=model.name,
         population=population.version,

@@ -13,7 +13,7 @@ from persona_engine.types import Scope
 
 
 class Indexes(ChosenPlugins):
-    """The indexes of one engine's users and their descriptions: caches of what the database holds."""
+    """The indexes of users and of their descriptions: caches of what the database holds."""
 
     def index(self, tenant: str, kind: Kind, fingerprint: str) -> VectorCache:
         """Return a tenant's index of users, or of what hosts say of them."""

@@ -139,12 +139,7 @@ class AdapterJudge:
             users=len({each.user for each in asked}),
             accuracy=_mean(right, weight),
             base_accuracy=_mean(base_right, weight),
-            gain=clustered(
-                right - base_right,
-                weight,
-                [each.user for each in asked],
-                [each.question for each in asked],
-            ),
+            gain=_clustered(right - base_right, asked),
             wins=_wins(prompts, mine, bases, by_users),
             independent_wins=_wins(
                 prompts,
@@ -238,6 +233,14 @@ def _right(log_odds: Doubles) -> Doubles:
 
 def _mean(values: Doubles, weight: Doubles) -> float:
     return float(np.average(values, weights=weight)) if len(values) else 0.5
+
+
+def _clustered(gains: Doubles, asked: Sequence[Judgement]) -> Measured:
+    """Return the mean gain; answers of one user, and to one question, go together."""
+    weight = np.array([each.weight for each in asked])
+    return clustered(
+        gains, weight, [each.user for each in asked], [each.question for each in asked]
+    )
 
 
 def _worst(asked: Sequence[Judgement], gains: Doubles) -> tuple[str, float]:

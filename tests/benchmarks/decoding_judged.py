@@ -13,6 +13,9 @@ from persona_engine.onboarding import question_bank
 from persona_engine.types import Compute
 
 PLAIN = "plain"
+# The jury's logits have no bound: one strange text was worth three hundred deviations, and all
+# of a mean over 64 prompts.
+MOST_GAIN = 10.0
 
 
 @dataclass
@@ -39,7 +42,8 @@ class Judged:
     """One method's figures.
 
     Args:
-        gain: Judged reward over plain, in standard deviations among plain samples of one prompt.
+        gain: Judged reward over plain, in standard deviations among plain samples of one prompt,
+            of which one reply counts at most `MOST_GAIN`.
         gain_se: Its standard error over prompts.
         win_rate: Share of prompts where it is judged better than plain; equal texts count half.
         perplexity: Under the base model.
@@ -66,7 +70,7 @@ def judge(
     plain = answered[PLAIN]
     found = {}
     for name, each in answered.items():
-        gains = (rewards[name] - rewards[PLAIN]) / spread
+        gains = np.clip((rewards[name] - rewards[PLAIN]) / spread, -MOST_GAIN, MOST_GAIN)
         same = np.array([a == b for a, b in zip(each.texts, plain.texts, strict=True)])
         wins = np.where(same, 0.5, gains > 0)
         found[name] = Judged(
