@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
-from persona_engine.store import audit, instructions, schema
+from persona_engine.store import audit, schema
 from persona_engine.store.clock import from_micros
 from persona_engine.store.corrections import take_out
 from persona_engine.store.database import Database
@@ -89,8 +89,6 @@ def forget(
         trail = {"in_tenant": scope.tenant, "of_subject": audit.subject(scope.user)}
         rows["audit_event"] = connection.execute(_DROP_AUDIT, trail).rowcount
         ensure_tenant(connection, scope.tenant, now)
-        if rows["instruction"]:
-            instructions.bump_generation(connection, scope.tenant)
         detail = {"rows": rows, "cached_embeddings": cached, "stale": list(stale)}
         detail["corrected"] = corrected
         audit.append(connection, scope, "forget", detail, now)

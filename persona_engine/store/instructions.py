@@ -18,7 +18,6 @@ from persona_engine.store.instruction_rows import (
 )
 from persona_engine.store.prepared import Prepared
 from persona_engine.store.schema import instruction as table
-from persona_engine.store.schema import tenant
 from persona_engine.store.users import ensure_user
 from persona_engine.store.validate import check_name
 from persona_engine.types import (
@@ -40,14 +39,6 @@ _SET_STATUS = (
 )
 StatusChange = tuple[InstructionStatus, str | None]
 """A new status, and the instruction that takes the place of the one changed."""
-_BUMP = (
-    update(tenant)
-    .where(tenant.c.tenant == bindparam("in_tenant"))
-    .values(instruction_generation=tenant.c.instruction_generation + 1)
-)
-_GENERATION = select(tenant.c.instruction_generation).where(
-    tenant.c.tenant == bindparam("in_tenant")
-)
 _PAGE = (
     select(table.c.user, table.c.sequence, *COLUMNS)
     .where(
@@ -97,7 +88,6 @@ def add(database: Database, scope: Scope, instruction: Instruction, *, now: int)
     def work(connection: Connection) -> None:
         ensure_user(connection, scope, now)
         _insert_new(connection, scope, instruction)
-        bump_generation(connection, scope.tenant)
 
     database.write(work, scope=scope)
 
@@ -128,7 +118,6 @@ def supersede(
                 )
             _write_status(connection, scope, old_id, "superseded", by=new.id)
         _insert_new(connection, scope, successor)
-        bump_generation(connection, scope.tenant)
 
     database.write(work, scope=scope)
     return successor
@@ -150,7 +139,6 @@ def change(
         for instruction_id, (status, by) in changes.items():
             _require(connection, scope, instruction_id)
             _write_status(connection, scope, instruction_id, status, by=by)
-        bump_generation(connection, scope.tenant)
         return tuple(_require(connection, scope, each) for each in changes)
 
     return database.write(work, scope=scope)
@@ -175,17 +163,6 @@ def iter_instructions(
         if len(page) < batch:
             return
         user, sequence = page[-1].user, page[-1].sequence
-
-
-def bump_generation(connection: Connection, name: str) -> None:
-    """Count a change of the tenant's instructions, within the running transaction."""
-    connection.execute(_BUMP, {"in_tenant": name})
-
-
-def generation(database: Database, name: str) -> str:
-    """Return a text that changes whenever an instruction of the tenant changes."""
-    with database.read() as connection:
-        return str(connection.execute(_GENERATION, {"in_tenant": name}).scalar() or 0)
 
 
 def _insert_new(connection: Connection, scope: Scope, instruction: Instruction) -> None:

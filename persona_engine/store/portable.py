@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, insert, select
 
 from persona_engine.errors import ConflictError
-from persona_engine.store import audit, instructions, schema
+from persona_engine.store import audit, schema
 from persona_engine.store.clock import from_micros
 from persona_engine.store.database import Database
 from persona_engine.store.documents import FORMAT, VERSION, read_document
@@ -123,8 +123,6 @@ def restore(database: Database, scope: Scope, document: Mapping[str, Any], *, no
         if missing["comparison"]:
             key = {"in_tenant": scope.tenant, "of_user": scope.user}
             connection.execute(_DROP_POSTERIORS, key)
-        if missing["instruction"]:
-            instructions.bump_generation(connection, scope.tenant)
         return sum(len(rows) for rows in missing.values())
 
     return database.write(work, scope=scope)

@@ -71,7 +71,7 @@ __all__ = [
     "trait",
 ]
 
-REVISION = "0011"
+REVISION = "0012"
 """The migration that builds these tables."""
 
 
@@ -89,7 +89,6 @@ tenant = Table(
     "tenant",
     metadata,
     name("tenant"),
-    Column("instruction_generation", BigInteger, nullable=False, server_default="0"),
     time("created_at"),
     PrimaryKeyConstraint("tenant"),
 )

@@ -90,10 +90,6 @@ class TenantStore(TenantPopulations, TenantBulk):
         """Yield every user's instructions: sorted by user, then in the order of storing."""
         return instructions.iter_instructions(self._database, self.tenant, batch=batch)
 
-    def instruction_generation(self) -> str:
-        """Return a text that changes whenever an instruction is written or deleted."""
-        return instructions.generation(self._database, self.tenant)
-
     def save_clustering(
         self,
         clustering: Clustering,

@@ -94,6 +94,20 @@ def test_up_down_up(empty_url: str) -> None:
         assert store.check() == ()
 
 
+def test_dropping_a_column_of_tenants_keeps_what_refers_to_them(empty_url: str) -> None:
+    with_row(empty_url)
+    for move in (lambda url: downgrade(url, "0011"), upgrade):
+        move(empty_url)
+        opened = engine(empty_url)
+        with opened.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM comparison")).scalar() == 1
+            assert connection.execute(text("SELECT tenant FROM tenant")).scalar() == "acme"
+        opened.dispose()
+    with Store(empty_url) as store:
+        assert len(store.user(Scope("acme", "alice")).comparisons()) == 1
+        assert store.check() == ()
+
+
 def test_unknown_revisions_are_refused(empty_url: str) -> None:
     with pytest.raises(ConfigError, match="revision is 'never'"):
         downgrade(empty_url, "never")

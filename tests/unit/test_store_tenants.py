@@ -74,23 +74,6 @@ def test_posterior_generation_changes_with_every_write_under_a_still_clock(store
         assert tenant.posterior_generation("hierarchical", "v1") == seen[-1]
 
 
-def test_instruction_generation_changes_with_every_write(store: Store) -> None:
-    tenant, user = store.tenant("acme"), store.user(Scope("acme", "alice"))
-    seen = [tenant.instruction_generation()]
-    user.add_instruction(Instruction("i1", "Be brief.", MOMENT))
-    seen.append(tenant.instruction_generation())
-    user.replace_instruction(["i1"], Instruction("i2", "Be long.", MOMENT))
-    seen.append(tenant.instruction_generation())
-    user.change_instructions({"i2": ("retracted", None)})
-    seen.append(tenant.instruction_generation())
-    document = user.export()
-    user.forget()
-    seen.append(tenant.instruction_generation())
-    user.restore(document)
-    seen.append(tenant.instruction_generation())
-    assert len(set(seen)) == len(seen)
-
-
 def test_one_population_is_published_for_a_reward_model_and_space(store: Store) -> None:
     tenant = store.tenant("acme")
     first, second, other = population(1.0), population(2.0), population(1.0, "other space")
