@@ -14,12 +14,37 @@ from persona_engine.reencoding import ReencodeReport, Target, reencode
 from persona_engine.runtime import Runtime
 from persona_engine.tables import TableFormat
 from persona_engine.user import check_seed
+from persona_engine.user.scoped import check_count
 
 
 class AtScale:
     """The part of `persona_engine.engine.PersonaEngine` that is about all users at once."""
 
     _runtime: Runtime
+
+    def users(
+        self,
+        *,
+        containing: str = "",
+        after: str = "",
+        count: int = 50,
+        tenant: str = "default",
+    ) -> tuple[str, ...]:
+        """Return a tenant's users by name, sorted, one page at a time.
+
+        Args:
+            containing: Only those whose name contains this text, in any case.
+            after: Only those whose names come after this one, such as the last of the page before.
+            count: How many at most.
+            tenant: Whose users.
+
+        Raises:
+            InvalidInputError: ``count`` is below 1, or a text cannot be stored.
+            ScopeError: The tenant is not a name of 1 to 256 characters.
+        """
+        check_count("count", count)
+        rows = self._runtime.store.tenant(tenant)
+        return rows.find_users(containing=containing, after=after, count=count)
 
     def import_comparisons(
         self,

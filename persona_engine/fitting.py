@@ -28,6 +28,9 @@ from persona_engine.types import Context, IntArray, Population, PreferenceData
 UNTIL = "until"
 """Where a population's ``meta`` says when the newest comparison that it learned from was made."""
 
+HELD_OUT = "held_out"
+"""Where its ``meta`` holds its accuracy on users held out, and that of one pooled reward."""
+
 _HELD_OUT = 0.3
 _MOST_SUPPORT = 8
 _TOLERANCE = 0.005
@@ -112,7 +115,7 @@ def fit_tenant(
         taught = replace(data, weight=weight)
     ours, theirs, calibration = _judged(data, taught, model, pooled, rng, progress=progress)
     fitted = model.fit(taught, rng=rng, progress=progress)
-    population = _with_meta(fitted, until, calibration)
+    population = _with_meta(fitted, until, calibration, {"accuracy": ours, "pooled": theirs})
     good = replaces or ours >= theirs - _TOLERANCE
     keep = partial(learner.publish, tenant) if good else rows.save_population
     keep(population, users=names, shares=_shares(names, data, taught))
@@ -132,10 +135,13 @@ def fit_tenant(
 
 
 def _with_meta(
-    population: Population, until: datetime | None, calibration: Calibration | None
+    population: Population,
+    until: datetime | None,
+    calibration: Calibration | None,
+    held_out: dict[str, float],
 ) -> Population:
-    """Return a population that says from when it is and how far to trust it."""
-    meta: dict[str, Any] = dict(population.meta)
+    """Return a population that says from when it is, what it was judged by, how far to trust it."""
+    meta: dict[str, Any] = {**population.meta, HELD_OUT: held_out}
     if until is not None:
         meta[UNTIL] = until.isoformat()
     if calibration is not None:

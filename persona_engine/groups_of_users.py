@@ -12,6 +12,7 @@ from persona_engine.adapters.cluster_report import ClusterReport
 from persona_engine.adapters.plan import AdapterPlan
 from persona_engine.adapters.registry import AdapterRegistry
 from persona_engine.adapters.training_report import AdapterReport
+from persona_engine.adapters.user_map import MOST_PLACED, UserMap, map_of_users
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.runtime import Runtime
 from persona_engine.user import check_seed
@@ -58,6 +59,32 @@ class GroupsOfUsers:
     def clusters(self, *, tenant: str = "default") -> ClusterReport | None:
         """Return what is told of a tenant's clusters in use, or None without any."""
         return self._runtime.clusters.in_use(tenant)
+
+    def map_users(
+        self,
+        *,
+        tenant: str = "default",
+        most: int = MOST_PLACED,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> UserMap:
+        """Return a tenant's users on a plane, by what they are believed to like.
+
+        Args:
+            tenant: Whose users.
+            most: Most to place; of more the seed draws some.
+            seed: Draws them.
+            progress: Told of users, whose posteriors are built where they are missing.
+
+        Raises:
+            NoPopulationError: There is no population to place users in.
+            InvalidInputError: ``most`` is below 1, or ``seed`` below 0.
+        """
+        check_seed(seed)
+        runtime = self._runtime
+        return map_of_users(
+            runtime.learner, runtime.clusterer, tenant, most=most, seed=seed, progress=progress
+        )
 
     def train_adapters(
         self,

@@ -55,8 +55,10 @@ def read_beliefs(
         )
     nobody = learner.model.infer(population, Evidence.empty(learner.features.width))
     width = len(nobody.mean)
-    users = _chosen(learner, tenant, memory // (4 * max(width, 1) * (width + 1)), seed)
-    found = list(_read(learner, tenant, population, users, progress))
+    most = memory // (4 * max(width, 1) * (width + 1))
+    users, _ = draw_users(learner, tenant, most, seed)
+    read = read_posteriors(learner, tenant, population, users, progress)
+    found = [(user, replace(posterior, state={})) for user, posterior in read]
     mean = np.zeros((len(found), width), np.float32)
     covariance = np.zeros((len(found), width, width), np.float32)
     for row, (_, posterior) in enumerate(found):
@@ -105,33 +107,34 @@ def beliefs_on(learner: Learner, tenant: str, version: str, beliefs: Beliefs) ->
     )
 
 
-def _chosen(learner: Learner, tenant: str, most: int, seed: int) -> tuple[str, ...]:
-    """Return the tenant's users, sorted; where there are too many, those whom the seed draws."""
+def draw_users(learner: Learner, tenant: str, most: int, seed: int) -> tuple[tuple[str, ...], int]:
+    """Return the tenant's users, sorted, or those whom the seed draws of too many; and how many."""
     users = learner.store.tenant(tenant).users()
-    if len(users) > most:
+    count = len(users)
+    if count > most:
 
         def drawn(user: str) -> bytes:
             return hashlib.sha256(f"{seed}\0{user}".encode()).digest()
 
         users = tuple(sorted(users, key=drawn)[:most])
-    return tuple(sorted(users))
+    return tuple(sorted(users)), count
 
 
-def _read(
+def read_posteriors(
     learner: Learner,
     tenant: str,
     population: Population,
     users: Sequence[str],
     progress: Progress,
 ) -> Iterator[tuple[str, Posterior]]:
-    """Yield the posterior of each user who has compared anything, without the plugin's state."""
+    """Yield the posterior of each user who has compared anything; it is built where need be."""
     what = "reading what is believed of users"
     for place, user in enumerate(users):
         if place % _TOLD_EVERY == 0:
             progress(what, place, len(users))
         scope = Scope(tenant, user)
         if learner.store.user(scope).comparison_count():
-            yield user, replace(learner.posterior(scope, population), state={})
+            yield user, learner.posterior(scope, population)
     progress(what, len(users), len(users))
 
 

@@ -25,7 +25,7 @@ from persona_engine.store.records import (
 )
 from persona_engine.store.tenant_bulk import TenantBulk
 from persona_engine.store.tenant_populations import TenantPopulations
-from persona_engine.store.users import iter_users
+from persona_engine.store.users import find_users, iter_users
 from persona_engine.types import (
     Clustering,
     Comparison,
@@ -53,6 +53,23 @@ class TenantStore(TenantPopulations, TenantBulk):
     def iter_users(self, *, batch: int = _BATCH) -> Iterator[str]:
         """Yield every user, sorted."""
         return iter_users(self._database, self.tenant, batch=batch)
+
+    def find_users(
+        self, *, containing: str = "", after: str = "", count: int = 50
+    ) -> tuple[str, ...]:
+        """Return users whose name contains a text, whatever its case, sorted.
+
+        Args:
+            containing: The text; empty for everybody.
+            after: Only those whose names come after this one, to page on.
+            count: How many at most.
+
+        Raises:
+            InvalidInputError: A text cannot be stored.
+        """
+        return find_users(
+            self._database, self.tenant, containing=containing, after=after, count=count
+        )
 
     def iter_comparisons(self, *, batch: int = _BATCH) -> Iterator[tuple[str, Comparison]]:
         """Yield every user's comparisons: sorted by user, then oldest first."""

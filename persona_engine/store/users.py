@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from persona_engine.store.clock import from_micros
 from persona_engine.store.database import Database
 from persona_engine.store.schema import app_user, tenant
+from persona_engine.store.validate import check_text
 from persona_engine.types import Scope
 
 # PostgreSQL's insert compiles on SQLite as well: both know ON CONFLICT DO NOTHING.
@@ -24,6 +25,16 @@ _PAGE = (
     .where(app_user.c.tenant == bindparam("tenant"), app_user.c.user > bindparam("after"))
     .order_by(app_user.c.user)
     .limit(bindparam("batch"))
+)
+_FOUND = (
+    select(app_user.c.user)
+    .where(
+        app_user.c.tenant == bindparam("tenant"),
+        app_user.c.user > bindparam("after"),
+        func.lower(app_user.c.user).like(func.lower(bindparam("like")), escape="\\"),
+    )
+    .order_by(app_user.c.user)
+    .limit(bindparam("count"))
 )
 
 
@@ -57,3 +68,15 @@ def iter_users(database: Database, name: str, *, batch: int) -> Iterator[str]:
         if len(page) < batch:
             return
         after = page[-1]
+
+
+def find_users(
+    database: Database, name: str, *, containing: str, after: str, count: int
+) -> tuple[str, ...]:
+    """Return some of a tenant's users, sorted; see `TenantStore.find_users`."""
+    check_text("containing", containing)
+    check_text("after", after)
+    escaped = containing.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    key = {"tenant": name, "after": after, "like": f"%{escaped}%", "count": count}
+    with database.read() as connection:
+        return tuple(connection.execute(_FOUND, key).scalars())
