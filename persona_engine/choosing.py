@@ -33,6 +33,11 @@ class Way:
     decoder: Decoder | None
     allowance: Allowance | None = None
 
+    @property
+    def name(self) -> str:
+        """What a host calls it."""
+        return AUTO if self.decoder is None else self.decoder.name
+
 
 class Decoders:
     """The decoders of one engine, by name and by budget.

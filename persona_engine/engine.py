@@ -17,6 +17,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.fitting import FitReport, fit_bank, fit_tenant
 from persona_engine.groups_of_users import GroupsOfUsers
 from persona_engine.interfaces import Progress, no_progress
+from persona_engine.observing import Observer
 from persona_engine.plugins import Plugins
 from persona_engine.refitting import RefitReport, refit_stale
 from persona_engine.replay import Policy, replay
@@ -100,6 +101,10 @@ class PersonaEngine(GroupsOfUsers, AtScale):
     def plugins(self) -> Plugins:
         """What was discovered, and what became of it."""
         return self._runtime.plugins
+
+    def observe(self, observer: Observer) -> None:
+        """Tell an observer of every step from now on; `persona_engine.observing.SILENT` ends it."""
+        self._runtime.observation.passes_to(observer)
 
     def user(self, user: str, *, tenant: str = "default") -> User:
         """Return a person by the stable id that the product knows them by.

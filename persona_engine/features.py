@@ -13,6 +13,7 @@ import numpy as np
 from persona_engine.conversation import as_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Encoder, Progress, no_progress
+from persona_engine.observing import SILENT, Observer
 from persona_engine.store import Store, check_text, content_key
 from persona_engine.types import Conversation, FloatArray
 
@@ -58,6 +59,7 @@ class FeatureCache:
         store: Where features are kept.
         shipped: Returns the features that come with the package, by key.
         remembered: Most vectors to keep in memory.
+        observer: Hears of what is encoded.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class FeatureCache:
         *,
         shipped: Callable[[], Mapping[str, FloatArray]] = dict,
         remembered: int = _REMEMBERED,
+        observer: Observer = SILENT,
     ) -> None:
         self.encoder = encoder
         self._store = store
         self._shipped = shipped
         self._remembered = remembered
+        self._observer = observer
         self._memory: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -158,10 +162,11 @@ class FeatureCache:
         for start in range(0, len(order), _ENCODED_AT_ONCE):
             progress("encoding", start, len(order))
             keys = order[start : start + _ENCODED_AT_ONCE]
-            vectors = self.encoder.encode(
-                [missing[key].conversation for key in keys],
-                [missing[key].response for key in keys],
-            )
+            with self._observer.span("features"):
+                vectors = self.encoder.encode(
+                    [missing[key].conversation for key in keys],
+                    [missing[key].response for key in keys],
+                )
             some = dict(zip(keys, vectors, strict=True))
             if keep:
                 self._store.tenant(tenant).save_embeddings(self.encoder.fingerprint, some)

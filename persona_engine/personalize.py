@@ -20,11 +20,13 @@ from persona_engine.guiding import Guidance, guidance
 from persona_engine.interfaces import Generator, TextReward
 from persona_engine.learning import Learner
 from persona_engine.obedience import Obedience
+from persona_engine.observing import Observation
 from persona_engine.onboarding import in_words
 from persona_engine.ranking import as_given, by_reward, rank_candidates
 from persona_engine.reminding import Reminder, untouched
 from persona_engine.rewards import OWN, RewardPart
 from persona_engine.stopwatch import Stopwatch
+from persona_engine.timed_rewards import timed_reward
 from persona_engine.tracing import trace_of
 from persona_engine.types import (
     Candidate,
@@ -35,6 +37,7 @@ from persona_engine.types import (
     Ranking,
     Sampling,
     Scope,
+    SelectedInstruction,
     Taste,
     Trace,
 )
@@ -78,6 +81,7 @@ class Personalizer:
         decoders: Produce the reply.
         attributes: What tastes are said in.
         adapters: Route users to their clusters' adapters.
+        observation: Is told of every step.
     """
 
     def __init__(
@@ -88,19 +92,21 @@ class Personalizer:
         decoders: Decoders,
         attributes: Callable[[], Attributes],
         adapters: Adapters,
+        observation: Observation,
     ) -> None:
         self._learner = learner
         self._reminder = reminder
         self._decoders = decoders
         self._attributes = attributes
         self._adapters = adapters
+        self._observation = observation
 
     def personalize(
         self, scope: Scope, messages: Conversation, sampling: Sampling, *, candidates: int
     ) -> Personalization:
         """Return what a host needs to call its own model; nothing is generated."""
         check_conversation(messages)
-        watch = Stopwatch()
+        watch = Stopwatch(self._observation)
         applied = self._reminder.remind(scope, messages, watch)
         placed = any(each.used for each in applied.decisions)
         with watch.step("route"):
@@ -131,7 +137,8 @@ class Personalizer:
         judged = self.judge(scope, prompt, responses)
         if judged.reward is None:
             return as_given(responses, judged.reason)
-        verdict = rank_candidates(responses, judged.features, judged.reward, min_confidence=0.5)
+        with self._observation.span("reward"):
+            verdict = rank_candidates(responses, judged.features, judged.reward, min_confidence=0.5)
         checks = judged.obedience.checks(responses)
         order = by_reward(verdict.rewards)
         return Ranking(
@@ -156,9 +163,11 @@ class Personalizer:
         """Return what a host's candidates are to be compared by."""
         check_candidates(prompt, responses)
         messages = as_conversation(prompt)
-        decisions = self._reminder.remind(scope, messages, Stopwatch()).decisions
+        watch = Stopwatch(self._observation)
+        decisions = self._reminder.remind(scope, messages, watch).decisions
         obedience = self._reminder.obedience(scope, messages, decisions)
-        belief = self._learner.belief(scope, prompt=prompt)
+        with watch.step("posterior"):
+            belief = self._learner.belief(scope, prompt=prompt)
         features = np.zeros((len(responses), 0), np.float32)
         if belief is not None:
             texts = [Text(each, prompt) for each in responses]
@@ -178,6 +187,14 @@ class Personalizer:
             else self._grounds(belief, obedience),
         )
 
+    def tells_apart(
+        self, scope: Scope, messages: Conversation, decisions: Sequence[SelectedInstruction]
+    ) -> bool:
+        """Say whether anything is known by which replies to a conversation could be told apart."""
+        if self._reminder.obedience(scope, messages, decisions):
+            return True
+        return guidance(self._learner, scope, messages, [(OWN, 1.0)], []).reward is not None
+
     def speak(
         self,
         scope: Scope,
@@ -189,7 +206,7 @@ class Personalizer:
     ) -> Spoken:
         """Generate one reply; without anything personal it is exactly the base reply."""
         check_conversation(messages)
-        watch = Stopwatch()
+        watch = Stopwatch(self._observation)
         skipped: list[str] = []
         applied = untouched(messages)
         guide, route = Guidance(), UNROUTED
@@ -214,9 +231,13 @@ class Personalizer:
             styles=wishes(tastes, self._attributes().all) if tastes else (),
         )
         serving = self._adapters.serving(route, scope.tenant, generator, order.way.decoder)
-        with serving as served, watch.step("decode"):
+        with (
+            serving as served,
+            watch.step("decode", decoder=order.way.name),
+            timed_reward(reward, self._observation) as climbed,
+        ):
             generation = self._decoders.decode(
-                order.way, served.asked(request), generator, reward, on_text=on_text
+                order.way, served.asked(request), generator, climbed, on_text=on_text
             )
         with watch.step("verify"):
             generation = _checked(generation, obedience)

@@ -29,6 +29,7 @@ from persona_engine.interfaces import (
     RewardModel,
 )
 from persona_engine.learning import Learner, OnlinePolicy
+from persona_engine.observing import Observation
 from persona_engine.onboarding import DefaultPopulation, load_blend_features, load_shipped
 from persona_engine.onboarding.cold_start import ColdStart
 from persona_engine.personalize import Personalizer
@@ -71,7 +72,8 @@ class Runtime(Indexes):
         self.clock = clock
         self.progress = progress
         self._rules = [operator_rule(text) for text in config.operator_rules]
-        self.store = Store(config.database, clock=clock)
+        self.observation = Observation()
+        self.store = Store(config.database, clock=clock, observer=self.observation)
         # Every reply of a person counts the same lines.
         self._counted = lru_cache(maxsize=_COUNTED)(self._count_tokens)
         try:
@@ -98,7 +100,8 @@ class Runtime(Indexes):
         """Sentence embeddings, for instructions."""
 
         def make() -> FeatureCache:
-            return FeatureCache(self._sentence_encoder("sentence"), self.store)
+            encoder = self._sentence_encoder("sentence")
+            return FeatureCache(encoder, self.store, observer=self.observation)
 
         return self._once("sentences", make)
 
@@ -147,6 +150,7 @@ class Runtime(Indexes):
                 decoders=self.decoders,
                 attributes=lambda: self.attributes,
                 adapters=self.adapters,
+                observation=self.observation,
             )
 
         return self._once("personalizer", make)
@@ -280,7 +284,12 @@ class Runtime(Indexes):
 
     def _learner(self) -> Learner:
         config = self.config
-        features = FeatureCache(self._feature_encoder(), self.store, shipped=self._bank_features)
+        features = FeatureCache(
+            self._feature_encoder(),
+            self.store,
+            shipped=self._bank_features,
+            observer=self.observation,
+        )
 
         def shipped() -> Population | None:
             default = self.default_population
@@ -297,6 +306,7 @@ class Runtime(Indexes):
             presumed=self._presumed,
             policy=EvidencePolicy.configured(config),
             online=OnlinePolicy.configured(config),
+            observer=self.observation,
         )
 
     def _presumed(self, scope: Scope, population: Population) -> Presumption | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -39,7 +40,11 @@ class ReplyStream:
             )
         if self._cancelled.is_set():
             raise GenerationError("this stream was closed before it was read")
-        self._thread = threading.Thread(target=self._run, name="persona-reply", daemon=True)
+        # Whoever traces the reader's work finds this thread's below it.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(
+            target=run, args=(self._run,), name="persona-reply", daemon=True
+        )
         self._thread.start()
         try:
             while (piece := self._pieces.get()) is not None:

@@ -15,6 +15,7 @@ from persona_engine.interfaces import RewardModel
 from persona_engine.learning.encoded import check_new, encoded
 from persona_engine.learning.online import OnlinePolicy
 from persona_engine.learning.published import Populations
+from persona_engine.observing import SILENT, Observer
 from persona_engine.presuming import Presumes
 from persona_engine.store import Fold, NewComparison, Store, UserStore
 from persona_engine.types import (
@@ -58,6 +59,7 @@ class Learner:
         steering: Returns what a user set by hand as comparisons; they are added whenever the
             posterior is asked for, and never stored with it.
         presumed: Returns what is presumed of a user who has said little, or None; likewise.
+        observer: Hears of what is learned.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Learner:
         online: OnlinePolicy | None = None,
         steering: Steering = lambda _: (),
         presumed: Presumes = lambda *_: None,
+        observer: Observer = SILENT,
     ) -> None:
         self.store = store
         self.model = model
@@ -89,6 +92,7 @@ class Learner:
         self._online = online or OnlinePolicy()
         self._steering = steering
         self._presumed = presumed
+        self._observer = observer
 
     @property
     def context(self) -> Context:
@@ -169,10 +173,12 @@ class Learner:
             check_new(each)
         user = self.store.user(scope)
         looks_again: list[Population] = []
-        fold = self._fold(scope, user, new, looks_again)
-        recorded = user.record(new, idempotency_key=key, fold=fold)
-        for population in looks_again[:1]:
-            self.posterior(scope, population)
+        with self._observer.span("learn"):
+            fold = self._fold(scope, user, new, looks_again)
+            recorded = user.record(new, idempotency_key=key, fold=fold)
+            for population in looks_again[:1]:
+                self.posterior(scope, population)
+        self._observer.count("comparisons", len(recorded))
         return recorded
 
     def keep(self, scope: Scope, new: Sequence[NewComparison]) -> tuple[Comparison, ...]:

@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
+from persona_engine.observing import SILENT, Observer
 from persona_engine.store.faults import is_race, translated
 from persona_engine.store.prepared import Prepared
 from persona_engine.types import Scope
@@ -47,14 +48,16 @@ class Database:
 
     Args:
         url: SQLAlchemy URL: ``sqlite:///persona.db`` or ``postgresql://user@host/name``.
+        observer: Hears of every select and transaction.
 
     Raises:
         ConfigError: The URL names no file or a database that is not supported.
         MissingExtraError: The driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, observer: Observer = SILENT) -> None:
         self._url = _parsed(url)
+        self._observer = observer
         self.dialect: Dialect = cast(Dialect, self._url.get_backend_name())
         plain = self._url.set(drivername=self.dialect)
         self.where = plain.render_as_string(hide_password=True)
@@ -76,14 +79,22 @@ class Database:
             yield active
             return
         self._after_fork()
-        with translated(self.where), self._reader.connect() as connection:
+        with (
+            self._observer.span("database", operation="read"),
+            translated(self.where),
+            self._reader.connect() as connection,
+        ):
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Give a connection whose selects all see the same moment."""
         self._after_fork()
-        with translated(self.where), self._engine.connect() as connection:
+        with (
+            self._observer.span("database", operation="snapshot"),
+            translated(self.where),
+            self._engine.connect() as connection,
+        ):
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN")
             else:
@@ -115,6 +126,15 @@ class Database:
         active: Connection | None = getattr(self._active, "connection", None)
         if active is not None:
             return work(active)
+        with self._observer.span("database", operation="write"):
+            return self._write_again(work, scope, repair)
+
+    def _write_again(
+        self,
+        work: Callable[[Connection], Result],
+        scope: Scope | None,
+        repair: Callable[[Connection], None] | None,
+    ) -> Result:
         broken: IntegrityError | None = None
         for attempt in range(_ATTEMPTS):
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from persona_engine.observing import SILENT, Observer
 from persona_engine.store import integrity, migrate, schema, scrub
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.database import BUSY_SECONDS, Database, Dialect
@@ -23,6 +24,7 @@ class Store:
     Args:
         url: ``sqlite:///persona.db`` or ``postgresql://user@host/name``.
         clock: Gives the time of what is written.
+        observer: Hears of every select and transaction.
 
     Raises:
         ConfigError: The URL cannot be used.
@@ -40,10 +42,10 @@ class Store:
         ('alice',)
     """
 
-    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+    def __init__(self, url: str, *, clock: Clock = utc_now, observer: Observer = SILENT) -> None:
         self.url = url
         self._clock = clock
-        self._database = Database(url)
+        self._database = Database(url, observer=observer)
         self.dialect: Dialect = self._database.dialect
         try:
             self._open()

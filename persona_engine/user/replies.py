@@ -14,7 +14,7 @@ from persona_engine.rewards import OWN, RewardChoice, reward_parts
 from persona_engine.stopwatch import Stopwatch
 from persona_engine.streaming import ReplyStream, TextSink
 from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
-from persona_engine.tracing import finished
+from persona_engine.tracing import finished, told_of_host
 from persona_engine.types import Conversation, Personalization, Ranking, Reply, Sampling, Step
 from persona_engine.user.scoped import ScopedToUser, check_seed
 
@@ -69,10 +69,7 @@ class Replies(ScopedToUser):
             way=self._way(decoding, budget),
             reward=reward,
         )
-        spoken = self._runtime.personalizer.speak(
-            self.scope, messages, order, self._runtime.generator
-        )
-        return self._keep(messages, spoken)
+        return self._reply(messages, order)
 
     def stream(
         self,
@@ -103,13 +100,7 @@ class Replies(ScopedToUser):
             reward=reward,
         )
 
-        def speak(sink: TextSink) -> Reply:
-            spoken = self._runtime.personalizer.speak(
-                self.scope, messages, order, self._runtime.generator, on_text=sink
-            )
-            return self._keep(messages, spoken)
-
-        return ReplyStream(speak)
+        return ReplyStream(lambda sink: self._reply(messages, order, sink))
 
     def rank(self, prompt: str | Conversation, candidates: Sequence[str]) -> Ranking:
         """Order replies that the host has already by how this person would like them.
@@ -117,7 +108,8 @@ class Replies(ScopedToUser):
         Raises:
             InvalidInputError: There are no candidates, or one is blank.
         """
-        return self._runtime.personalizer.rank(self.scope, prompt, candidates)
+        with self._runtime.observation.span("rank"):
+            return self._runtime.personalizer.rank(self.scope, prompt, candidates)
 
     def personalize(self, messages: Conversation) -> Personalization:
         """Return messages, adapter and decoding settings for a host that calls its own model.
@@ -125,12 +117,60 @@ class Replies(ScopedToUser):
         Raises:
             InvalidInputError: The messages cannot be used.
         """
-        return self._runtime.personalizer.personalize(
-            self.scope,
-            messages,
-            self._sampling(None, None),
-            candidates=self._runtime.config.candidates,
+        with self._runtime.observation.span("personalize"):
+            return self._runtime.personalizer.personalize(
+                self.scope,
+                messages,
+                self._sampling(None, None),
+                candidates=self._runtime.config.candidates,
+            )
+
+    def tells_apart(self, messages: Conversation, personalized: Personalization) -> bool:
+        """Say whether anything is known by which replies to these messages could be told apart.
+
+        That is the person's taste, or an instruction in use that can be verified. Where nothing is,
+        one reply is as good as several.
+
+        Args:
+            messages: The conversation as it was before `personalize`.
+            personalized: What `personalize` returned for it.
+        """
+        decisions = personalized.trace.instructions
+        return self._runtime.personalizer.tells_apart(self.scope, messages, decisions)
+
+    def replied(
+        self,
+        messages: Conversation,
+        text: str,
+        *,
+        personalized: Personalization | None = None,
+        ranking: Ranking | None = None,
+        reply_id: str | None = None,
+    ) -> Reply:
+        """Keep a reply that the host's own model gave, for `feedback` and `explain`.
+
+        Args:
+            messages: The conversation as it was before `personalize`.
+            text: What the person is shown.
+            personalized: What `personalize` returned for it, if that was asked.
+            ranking: What `rank` returned, if there were several replies.
+            reply_id: The reply's name, where it must be known before the reply; else a fresh one.
+
+        Raises:
+            InvalidInputError: The messages or the text cannot be stored.
+            ConflictError: A reply of that id is stored.
+        """
+        check_conversation(messages)
+        trace = told_of_host(text, personalized, ranking)
+        reply = Reply(uuid.uuid4().hex if reply_id is None else reply_id, text, trace)
+        self._rows.save_reply(
+            reply.id,
+            prompt=messages,
+            text=text,
+            candidates=[each.text for each in trace.candidates],
+            trace=trace_to_json(trace),
         )
+        return reply
 
     def explain(self, reply_id: str) -> Explanation:
         """Say in words and numbers why a reply was given.
@@ -183,9 +223,22 @@ class Replies(ScopedToUser):
             )
         return Way(decoder, allowance)
 
+    def _reply(self, messages: Conversation, order: Order, sink: TextSink | None = None) -> Reply:
+        observation = self._runtime.observation
+        with observation.span("reply"):
+            spoken = self._runtime.personalizer.speak(
+                self.scope, messages, order, self._runtime.generator, on_text=sink
+            )
+            reply = self._keep(messages, spoken)
+        personalized, search = reply.trace.personalized, spoken.generation.search
+        observation.count("replies", tenant=self.scope.tenant, personalized=personalized)
+        if search is not None:
+            observation.count("tokens", search.compute.token_steps, tenant=self.scope.tenant)
+        return reply
+
     def _keep(self, messages: Conversation, spoken: Spoken) -> Reply:
         text = spoken.generation.candidates[0].text
-        watch = Stopwatch()
+        watch = Stopwatch(self._runtime.observation)
         reply_id = uuid.uuid4().hex
         with watch.step("store"):
             self._rows.save_reply(
