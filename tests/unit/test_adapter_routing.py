@@ -20,6 +20,7 @@ from persona_engine.hookspecs import hookimpl
 from persona_engine.interfaces import Clusterer
 from persona_engine.testing import BigramGenerator
 from persona_engine.types import Clustering, Population, Scope, TrainedAdapter
+from tests import bigram_host
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
 
@@ -62,15 +63,8 @@ class AdaptedBigrams(BigramGenerator):
         return super().prefill_each(prompts, seed=seed)
 
 
-class Host:
-    """A plugin object of the host."""
-
-    def __init__(self, generator):
-        self.generator = generator
-
-    @hookimpl
-    def persona_generators(self):
-        return {"bigram": lambda *, weights: self.generator}
+class Grouping:
+    """A plugin object of the host: its clusterer."""
 
     @hookimpl
     def persona_clusterers(self):
@@ -78,30 +72,9 @@ class Host:
 
 
 def opened(place: Path, generator=None, **settings) -> PersonaEngine:
-    given = {
-        "database": f"sqlite:///{place}/persona.db",
-        "generator": str(place),
-        "generator_plugin": "bigram",
-        "data_folder": place / "data",
-        "candidates": 4,
-        "max_tokens": 12,
-        "adapter_base": "b1",
-        "population_refresh_seconds": 0.0,
-    }
-    host = Host(AdaptedBigrams() if generator is None else generator)
-    return PersonaEngine(config=EngineConfig(**{**given, **settings}), plugins=[host])
-
-
-def crowd():
-    """Yield comparisons of people who either love or hate to go home."""
-    rng = np.random.default_rng(0)
-    words = [word for word in BigramGenerator().words if word.isalpha()]
-    for user in range(12):
-        for _ in range(10):
-            with_home, without = (" ".join(rng.choice(words, 6)) for _ in range(2))
-            pair = [f"{with_home} home home", f"{without} think think"]
-            chosen, rejected = pair if user % 2 else pair[::-1]
-            yield {"user": f"u{user}", "prompt": "Where?", "chosen": chosen, "rejected": rejected}
+    given = {"adapter_base": "b1", "population_refresh_seconds": 0.0, **settings}
+    model = generator or AdaptedBigrams()
+    return bigram_host.opened(place, model=model, plugins=[Grouping()], **given)
 
 
 def clustering(engine: PersonaEngine, *, sure: float = 1e3) -> Clustering:
@@ -128,14 +101,7 @@ def registered(engine: PersonaEngine, folder: Path, cluster: str, value: float =
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory, sqlite_template):
-    place = tmp_path_factory.mktemp("adapted")
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (place / name).touch()
-    shutil.copy(sqlite_template, place / "persona.db")
-    with opened(place) as engine:
-        engine.import_comparisons(crowd())
-        assert engine.fit().published
-    return place
+    return bigram_host.fitted(tmp_path_factory.mktemp("adapted"), sqlite_template)
 
 
 @pytest.fixture

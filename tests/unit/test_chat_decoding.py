@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-import shutil
-
 import numpy as np
 import pytest
 
 from persona_best_of_n import BestOfN
-from persona_engine import PersonaEngine
-from persona_engine.config import EngineConfig
 from persona_engine.decoding import plan as planning
 from persona_engine.decoding.plan import Method
 from persona_engine.errors import ConfigError, InvalidInputError, PluginError
 from persona_engine.features import Text
 from persona_engine.guiding import tells_apart
-from persona_engine.hookspecs import hookimpl
 from persona_engine.onboarding import question_bank
 from persona_engine.rewards import HostReward, Together
-from persona_engine.testing import BigramGenerator, bigram_branches
+from persona_engine.testing import bigram_branches
 from persona_engine.types import Question
+from tests.bigram_host import fitted, opened
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
-
-
-def make_bigrams(*, weights):
-    return BigramGenerator()
-
-
-class Bigrams:
-    """A plugin object of the host: the kit's generator."""
-
-    @hookimpl
-    def persona_generators(self):
-        return {"bigram": make_bigrams}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, sqlite_template):
     """A database with a population in the bigram model's features."""
-    place = tmp_path_factory.mktemp("bigrams")
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (place / name).touch()
-    shutil.copy(sqlite_template, place / "persona.db")
-    with opened(place) as engine:
-        engine.import_comparisons(crowd())
-        assert engine.fit().published
-    return place
-
-
-def opened(place, **settings) -> PersonaEngine:
-    given = {
-        "database": f"sqlite:///{place}/persona.db",
-        "generator": str(place),
-        "generator_plugin": "bigram",
-        "data_folder": place / "data",
-        "candidates": 4,
-        "max_tokens": 12,
-    }
-    return PersonaEngine(config=EngineConfig(**{**given, **settings}), plugins=[Bigrams()])
-
-
-def crowd():
-    """Yield comparisons of people who either love or hate to go home."""
-    rng = np.random.default_rng(0)
-    words = [word for word in BigramGenerator().words if word.isalpha()]
-    for user, _ in itertools.product(range(12), range(10)):
-        with_home, without = (" ".join(rng.choice(words, 6)) for _ in range(2))
-        pair = [f"{with_home} home home", f"{without} think think"]
-        chosen, rejected = pair if user % 2 else pair[::-1]
-        yield {"user": f"u{user}", "prompt": "Where to?", "chosen": chosen, "rejected": rejected}
+    return fitted(tmp_path_factory.mktemp("bigrams"), sqlite_template)
 
 
 @pytest.fixture

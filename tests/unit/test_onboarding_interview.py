@@ -5,14 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from persona_engine import PersonaEngine
-from persona_engine.config import EngineConfig
 from persona_engine.errors import ConfigError, InvalidInputError
-from persona_engine.hookspecs import hookimpl
 from persona_engine.onboarding import all_questions, blends, content_key, question, questions_of
 from persona_engine.onboarding.generated import draw_replies
 from persona_engine.testing import BigramGenerator
 from persona_engine.types import Question, Sampling
+from tests.bigram_host import fitted, opened
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
 OWN = [
@@ -22,23 +20,10 @@ OWN = [
 ]
 
 
-class Bigrams:
-    @hookimpl
-    def persona_generators(self):
-        return {"bigram": lambda weights: BigramGenerator()}
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, sqlite_template):
     """A database whose population knows who loves to go home."""
-    place = tmp_path_factory.mktemp("asked")
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (place / name).touch()
-    shutil.copy(sqlite_template, place / "persona.db")
-    with opened(place) as engine:
-        engine.import_comparisons(crowd())
-        assert engine.fit().published
-    return place
+    return fitted(tmp_path_factory.mktemp("asked"), sqlite_template)
 
 
 @pytest.fixture
@@ -46,28 +31,6 @@ def engine(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     with opened(tmp_path / "copy") as engine:
         yield engine
-
-
-def opened(place, **settings):
-    given = {
-        "database": f"sqlite:///{place}/persona.db",
-        "generator": str(place),
-        "generator_plugin": "bigram",
-        "data_folder": place / "data",
-        "max_tokens": 12,
-    }
-    return PersonaEngine(config=EngineConfig(**{**given, **settings}), plugins=[Bigrams()])
-
-
-def crowd():
-    rng = np.random.default_rng(0)
-    words = [word for word in BigramGenerator().words if word.isalpha()]
-    for row in range(120):
-        with_home, without = (" ".join(rng.choice(words, 6)) for _ in range(2))
-        pair = [f"{with_home} home home", f"{without} think think"]
-        chosen, rejected = pair if row % 2 else pair[::-1]
-        user = f"u{row % 12}"
-        yield {"user": user, "prompt": "Where to?", "chosen": chosen, "rejected": rejected}
 
 
 def test_four_are_asked_unless_told_otherwise(engine):
