@@ -119,13 +119,12 @@ def map_of_users(
     embedded = learner.model.embed_many(population, [posterior for _, posterior in found])
     plane = leading_plane(embedded)
     clustering = learner.store.tenant(tenant).published_clustering(population.version)
+    shown = _shown(embedded, plane)
     if clustering is None:
-        placed, areas = _alone(found, plane), ()
-    else:
-        member = clusterer(clustering.clusterer).membership(clustering, _beliefs(found))
-        placed = _among(found, plane, clustering, member)
-        areas = _areas(clustering, plane, member)
-    return UserMap(population.version, users, placed, areas, _shown(embedded, plane))
+        return UserMap(population.version, users, _alone(found, plane), (), shown)
+    member = clusterer(clustering.clusterer).membership(clustering, _beliefs(found))
+    placed = _among(found, plane, clustering, member)
+    return UserMap(population.version, users, placed, _areas(clustering, plane, member), shown)
 
 
 Found = Sequence[tuple[str, Posterior]]
