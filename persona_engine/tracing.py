@@ -8,7 +8,7 @@ from dataclasses import replace
 from persona_engine.adapters.serving import Served
 from persona_engine.guiding import Guidance
 from persona_engine.instructions import AppliedInstructions
-from persona_engine.types import Generation, Step, Trace
+from persona_engine.types import Candidate, Generation, Personalization, Ranking, Step, Trace
 
 
 def trace_of(
@@ -59,3 +59,23 @@ def trace_of(
 def finished(trace: Trace, step: Step) -> Trace:
     """Return the trace with one more step."""
     return replace(trace, steps=(*trace.steps, step))
+
+
+def told_of_host(text: str, personalized: Personalization | None, ranking: Ranking | None) -> Trace:
+    """Return why a reply of the host's own model is what it is.
+
+    Args:
+        text: The reply.
+        personalized: What the host was given for its request, if it asked.
+        ranking: How its replies were ordered, if there were several.
+    """
+    trace = Trace(False, "the host's own request") if personalized is None else personalized.trace
+    if ranking is None:
+        return replace(trace, candidates=(Candidate(text, None, None, tokens=0),))
+    return replace(
+        trace,
+        personalized=trace.personalized or ranking.personalized,
+        reason=f"{trace.reason}; {ranking.reason}" if ranking.reason else trace.reason,
+        candidates=ranking.candidates,
+        confidence=ranking.confidence,
+    )
