@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from persona_engine.errors import ConfigError
 
 GENERATOR_FEATURES = "generator"
+TABLES = ("server",)
+"""Tables of a TOML file of settings that are others' than the engine's."""
 _REMEDY = "correct the setting in the call, the PERSONA_ variable or the TOML file"
 
 
@@ -22,7 +24,49 @@ def default_data_folder() -> Path:
     return Path(home) / "persona_engine"
 
 
-class EngineConfig(BaseSettings):
+class Settings(BaseSettings):
+    """Settings whose faults are told as a `ConfigError`, from arguments, environment or TOML."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_ignore_empty=True)
+
+    table: ClassVar[str | None] = None
+    """Table of the TOML file that they stand in; None for its top."""
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401  # pydantic's own signature
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_describe(error), remedy=_REMEDY) from None
+        except SettingsError as error:
+            raise ConfigError(
+                f"{error}, expected JSON: {error.__cause__}", remedy=_REMEDY
+            ) from None
+
+    @classmethod
+    def from_toml(cls, path: Path, **overrides: object) -> Self:
+        """Read settings from a TOML file; keyword arguments win over it.
+
+        Raises:
+            ConfigError: The file cannot be read, is no TOML, or holds a setting that is unknown or
+                out of range.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(
+                f"cannot read settings from {str(path)!r}: {error}",
+                remedy="pass the path of a UTF-8 TOML file",
+            ) from error
+        if cls.table is None:
+            values = {name: each for name, each in values.items() if name not in TABLES}
+        else:
+            values = values.get(cls.table, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{cls.table} in {str(path)!r} is {values!r}, expected a table")
+        return cls(**{**values, **overrides})
+
+
+class EngineConfig(Settings):
     """Settings of one engine.
 
     Every field may be given as an argument, or as an environment variable with the prefix
@@ -104,9 +148,7 @@ class EngineConfig(BaseSettings):
         4
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="PERSONA_", extra="forbid", frozen=True, env_ignore_empty=True
-    )
+    model_config = SettingsConfigDict(env_prefix="PERSONA_")
 
     database: str = "sqlite:///persona.db"
     generator: str | None = "smollm2-135m-instruct"
@@ -151,16 +193,6 @@ class EngineConfig(BaseSettings):
     adapter_memory_mb: float = Field(default=64.0, ge=0.0)
     adapter_base: str | None = None
 
-    def __init__(self, **values: Any) -> None:  # noqa: ANN401  # pydantic's own signature
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ConfigError(_describe(error), remedy=_REMEDY) from None
-        except SettingsError as error:
-            raise ConfigError(
-                f"{error}, expected JSON: {error.__cause__}", remedy=_REMEDY
-            ) from None
-
     @field_validator(
         "candidates",
         "temperature",
@@ -192,23 +224,6 @@ class EngineConfig(BaseSettings):
         if "://" not in value:
             raise ValueError(f"{value!r} is no URL, expected something like sqlite:///persona.db")
         return value
-
-    @classmethod
-    def from_toml(cls, path: Path, **overrides: object) -> Self:
-        """Read settings from a TOML file; keyword arguments win over it.
-
-        Raises:
-            ConfigError: The file cannot be read, is no TOML, or holds a setting that is unknown or
-                out of range.
-        """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(
-                f"cannot read settings from {str(path)!r}: {error}",
-                remedy="pass the path of a UTF-8 TOML file",
-            ) from error
-        return cls(**{**values, **overrides})
 
 
 def _describe(error: ValidationError) -> str:
