@@ -3,6 +3,7 @@
 The only importer of sqlalchemy and alembic.
 """
 
+from persona_engine.store.api_keys import KEY_SCOPES, ApiKey, ApiKeys, KeyScope, NewApiKey
 from persona_engine.store.bulk import ImportedComparison
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.embeddings import content_key
@@ -30,7 +31,10 @@ from persona_engine.store.user_store import UserStore
 from persona_engine.store.validate import check_json, check_text
 
 __all__ = [
+    "KEY_SCOPES",
     "AdapterRow",
+    "ApiKey",
+    "ApiKeys",
     "Artefact",
     "AuditEvent",
     "Clock",
@@ -40,7 +44,9 @@ __all__ = [
     "Fold",
     "ForgottenRows",
     "ImportedComparison",
+    "KeyScope",
     "NewAdapter",
+    "NewApiKey",
     "NewComparison",
     "PopulationRow",
     "RatingRow",

@@ -25,6 +25,7 @@ from sqlalchemy import (
     false,
 )
 
+from persona_engine.store.access_tables import api_key, idempotency, request_rate, session
 from persona_engine.store.cluster_tables import (
     adapter,
     adapter_publication,
@@ -50,6 +51,7 @@ __all__ = [
     "adapter",
     "adapter_publication",
     "adapter_user",
+    "api_key",
     "app_user",
     "artefact",
     "audit_event",
@@ -59,6 +61,7 @@ __all__ = [
     "comparison",
     "correction",
     "embedding_cache",
+    "idempotency",
     "instruction",
     "metadata",
     "population",
@@ -66,12 +69,14 @@ __all__ = [
     "posterior",
     "rating",
     "reply",
+    "request_rate",
+    "session",
     "steering",
     "tenant",
     "trait",
 ]
 
-REVISION = "0012"
+REVISION = "0013"
 """The migration that builds these tables."""
 
 
@@ -280,6 +285,8 @@ audit_event = Table(
     *names("tenant", "id", "subject", "action"),
     time("created_at"),
     Column("detail", JSON, nullable=False),
+    name("actor", nullable=True),
+    name("request", nullable=True),
     UniqueConstraint("tenant", "id"),
     Index(None, "tenant", "subject"),
     of_tenant(),

@@ -7,6 +7,7 @@ from typing import Self
 
 from persona_engine.observing import SILENT, Observer
 from persona_engine.store import integrity, migrate, schema, scrub
+from persona_engine.store.api_keys import ApiKeys
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.database import BUSY_SECONDS, Database, Dialect
 from persona_engine.store.tenant_store import TenantStore
@@ -70,6 +71,11 @@ class Store:
         """
         check_scope_name("tenant", tenant)
         return TenantStore(self._database, tenant, self._clock)
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """Who may call the server, for every tenant."""
+        return ApiKeys(self._database, self._clock)
 
     def flush_log(self, *, patience: float = 0.05) -> bool:
         """Cut off SQLite's write-ahead log, so that what was deleted is not in it any more.
