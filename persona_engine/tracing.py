@@ -61,17 +61,22 @@ def finished(trace: Trace, step: Step) -> Trace:
     return replace(trace, steps=(*trace.steps, step))
 
 
-def told_of_host(text: str, personalized: Personalization | None, ranking: Ranking | None) -> Trace:
-    """Return why a reply of the host's own model is what it is.
+def told_of_host(
+    replies: Sequence[str], personalized: Personalization | None, ranking: Ranking | None
+) -> Trace:
+    """Return why replies of the host's own model are what they are.
 
     Args:
-        text: The reply.
+        replies: Of the host's model.
         personalized: What the host was given for its request, if it asked.
         ranking: How its replies were ordered, if there were several.
     """
     trace = Trace(False, "the host's own request") if personalized is None else personalized.trace
     if ranking is None:
-        return replace(trace, candidates=(Candidate(text, None, None, tokens=0),))
+        return replace(
+            trace,
+            candidates=tuple(Candidate(text, None, None, tokens=0) for text in replies),
+        )
     return replace(
         trace,
         personalized=trace.personalized or ranking.personalized,

@@ -143,6 +143,7 @@ class Replies(ScopedToUser):
         messages: Conversation,
         text: str,
         *,
+        candidates: Sequence[str] = (),
         personalized: Personalization | None = None,
         ranking: Ranking | None = None,
         reply_id: str | None = None,
@@ -152,6 +153,8 @@ class Replies(ScopedToUser):
         Args:
             messages: The conversation as it was before `personalize`.
             text: What the person is shown.
+            candidates: All replies that there were, in the host's order; those of ``ranking`` come
+                in its order.
             personalized: What `personalize` returned for it, if that was asked.
             ranking: What `rank` returned, if there were several replies.
             reply_id: The reply's name, where it must be known before the reply; else a fresh one.
@@ -161,7 +164,7 @@ class Replies(ScopedToUser):
             ConflictError: A reply of that id is stored.
         """
         check_conversation(messages)
-        trace = told_of_host(text, personalized, ranking)
+        trace = told_of_host(candidates or [text], personalized, ranking)
         reply = Reply(uuid.uuid4().hex if reply_id is None else reply_id, text, trace)
         self._rows.save_reply(
             reply.id,

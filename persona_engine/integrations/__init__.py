@@ -1,0 +1,1 @@
+"""What makes other libraries' clients and protocols personal, each behind an extra of its own."""
