@@ -13,9 +13,10 @@ import numpy as np
 
 from persona_engine.adapters.work import mark_of, sweep
 from persona_engine.belief import Belief
+from persona_engine.errors import InvalidInputError
 from persona_engine.forgetting import unlearning_of
 from persona_engine.instructions import as_of
-from persona_engine.types import FloatArray, Neighbour, Profile, Receipt, Scope
+from persona_engine.types import Comparison, FloatArray, Neighbour, Profile, Receipt, Scope
 from persona_engine.user.scoped import ScopedToUser, check_count, no_population
 
 _PAGE = 1_000  # users embedded together
@@ -46,6 +47,23 @@ class Knowledge(ScopedToUser):
             clusters=self._runtime.clusters.of_user(self.scope, belief),
             traits=traits,
         )
+
+    def comparisons(self, *, count: int | None = None, skip: int = 0) -> tuple[Comparison, ...]:
+        """Return what the person preferred to what, newest first.
+
+        Args:
+            count: How many at most; all if omitted.
+            skip: How many of the newest to leave out, to page on.
+
+        Raises:
+            InvalidInputError: ``count`` is below 1, or ``skip`` below 0.
+        """
+        if count is not None:
+            check_count("count", count)
+        if isinstance(skip, bool) or not isinstance(skip, int) or skip < 0:
+            raise InvalidInputError(f"skip is {skip!r}, expected a whole number of at least 0")
+        newest = self._rows.comparisons()[::-1]
+        return newest[skip : None if count is None else skip + count]
 
     def clusters(self) -> dict[str, float]:
         """Return P(the person belongs to cluster) by its name, likeliest first.

@@ -79,3 +79,16 @@ def test_characters_that_like_reads_otherwise_are_plain(store: Store):
 def test_a_population_keeps_what_it_was_judged_by(kitchen):
     (row,) = kitchen.store.tenant("default").populations()
     assert row.meta["held_out"]["accuracy"] >= row.meta["held_out"]["pooled"] - 0.005
+
+
+def test_comparisons_are_read_newest_first_page_by_page(kitchen):
+    someone = kitchen.user("newcomer")
+    for number in range(3):
+        someone.compare("What?", f"warm {number}", "cold")
+    chosen = [each.chosen for each in someone.comparisons()]
+    assert chosen == ["warm 2", "warm 1", "warm 0"]
+    assert [each.chosen for each in someone.comparisons(count=1, skip=1)] == ["warm 1"]
+    assert someone.comparisons(skip=3) == ()
+    for wrong in ({"count": 0}, {"skip": -1}):
+        with pytest.raises(InvalidInputError):
+            someone.comparisons(**wrong)
