@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -184,10 +183,10 @@ def adopt(client: Any, persona: ClientPersona) -> Any:
         raise InvalidInputError(
             f"client is a {type(client).__name__}, expected OpenAI, AsyncOpenAI or a subclass"
         )
-    adopted: Any = copy.copy(client)
-    adopted.__class__ = _class_for(type(client))  # type: ignore[arg-type]
-    for name in _cached(type(client)):  # resources that hold on to the plain client
-        adopted.__dict__.pop(name, None)
+    personal = _class_for(type(client))  # type: ignore[arg-type]
+    adopted = object.__new__(personal)
+    held_by_plain = _cached(type(client))  # resources that it has made
+    adopted.__dict__ = {k: v for k, v in vars(client).items() if k not in held_by_plain}
     adopted.persona = persona
     return adopted
 
@@ -234,10 +233,10 @@ def _class_for(plain: type[Any]) -> type[Any]:
     return type(plain.__name__, (mixin, plain), {"__module__": __name__})
 
 
-def _cached(plain: type) -> list[str]:
-    return [
+def _cached(plain: type) -> set[str]:
+    return {
         name
         for base in plain.__mro__
         for name, value in vars(base).items()
         if isinstance(value, cached_property)
-    ]
+    }
