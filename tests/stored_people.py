@@ -37,7 +37,7 @@ def counting() -> Fold:
     return Fold(
         "hierarchical",
         "v1",
-        lambda before: posterior(1 if before is None else before.count + 1),
+        lambda before, _: posterior(1 if before is None else before.count + 1),
     )
 
 

@@ -3,6 +3,6 @@
 from persona_engine.learning.change import Changes
 from persona_engine.learning.encoded import check_new
 from persona_engine.learning.learner import Learner
-from persona_engine.learning.online import OnlinePolicy, surprise
+from persona_engine.learning.online import OnlinePolicy
 
-__all__ = ["Changes", "Learner", "OnlinePolicy", "check_new", "surprise"]
+__all__ = ["Changes", "Learner", "OnlinePolicy", "check_new"]

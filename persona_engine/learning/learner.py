@@ -174,7 +174,7 @@ class Learner:
         user = self.store.user(scope)
         looks_again: list[Population] = []
         with self._observer.span("learn"):
-            fold = self._fold(scope, user, new, looks_again)
+            fold = self._fold(scope, new, looks_again)
             recorded = user.record(new, idempotency_key=key, fold=fold)
             for population in looks_again[:1]:
                 self.posterior(scope, population)
@@ -208,7 +208,6 @@ class Learner:
     def _fold(
         self,
         scope: Scope,
-        user: UserStore,
         new: Sequence[NewComparison],
         looks_again: list[Population],
     ) -> Fold | None:
@@ -216,7 +215,6 @@ class Learner:
 
         Args:
             scope: The user.
-            user: Their rows.
             new: The events.
             looks_again: Gets the population when the fold finds that all events must be looked at.
         """
@@ -229,8 +227,7 @@ class Learner:
             logger.warning("feedback is kept, but not learned from yet: %s", error)
             return None
 
-        def apply(before: Posterior | None) -> Posterior | None:
-            events = user.comparison_count()
+        def apply(before: Posterior | None, events: int) -> Posterior | None:
             if events == len(new):
                 return self.model.infer(population, evidence)
             if before is None or before.count + len(new) != events:

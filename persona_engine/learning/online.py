@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from persona_engine.config import EngineConfig
 from persona_engine.interfaces import RewardModel, given
 from persona_engine.learning.change import FEWEST, Changes
-from persona_engine.types import Context, Evidence, Population, Posterior, Score
+from persona_engine.types import Context, Evidence, Population, Posterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class OnlinePolicy:
     refit_every: int = 16
     startling: float = 0.7
     changes: Changes = field(default_factory=Changes)
+    _strangers: WeakKeyDictionary[Population, Posterior] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def configured(cls, config: EngineConfig) -> Self:
@@ -46,26 +50,30 @@ class OnlinePolicy:
             return True
         if after < FEWEST or not self.changes.watches(model):
             return False
-        return surprise(model, population, before, new) > self.startling
+        return self._startled(model, population, before, new)
 
     def infer(self, model: RewardModel, population: Population, evidence: Evidence) -> Posterior:
         """Return the posterior after all answers, oldest first, as far as each still holds."""
         return model.infer(population, self.changes.reweighed(model, population, evidence))
 
+    def _startled(
+        self, model: RewardModel, population: Population, before: Posterior, new: Evidence
+    ) -> bool:
+        """Return whether answers are much likelier for a stranger than for this person."""
+        ours = _log_likelihood(model, population, before, new)
+        if -ours <= self.startling and (new.target <= 1.0).all():
+            return False  # nobody foresees answers better than with a log-likelihood of 0
+        stranger = self._strangers.get(population)
+        if stranger is None:
+            stranger = model.infer(population, Evidence.empty(new.width))
+            self._strangers[population] = stranger
+        return _log_likelihood(model, population, stranger, new) - ours > self.startling
 
-def surprise(
+
+def _log_likelihood(
     model: RewardModel, population: Population, posterior: Posterior, new: Evidence
 ) -> float:
-    """Return by how much likelier answers are for a stranger than for this person, in nats."""
-    stranger = model.infer(population, Evidence.empty(new.width))
     asked = given(Context(new.prompt, new.texts) if model.reads else None)
-    ours, theirs = (
-        _log_likelihood(model.logit(population, each, new.chosen, new.rejected, **asked), new)
-        for each in (posterior, stranger)
-    )
-    return theirs - ours
-
-
-def _log_likelihood(score: Score, new: Evidence) -> float:
+    score = model.logit(population, posterior, new.chosen, new.rejected, **asked)
     damped = score.mean / np.sqrt(1.0 + np.pi / 8.0 * np.square(score.std))
     return float(new.weight @ (new.target * damped - np.logaddexp(0.0, damped)))

@@ -18,6 +18,7 @@ from persona_engine.types import Conversation, FloatArray
 
 _BATCH = 500
 _HASH_LENGTH = 64
+_JSON = json.JSONEncoder(ensure_ascii=True, sort_keys=True)  # json.dumps makes one for every call
 
 _FIND = select(table.c.key, table.c.width, table.c.vector).where(
     table.c.tenant == bindparam("in_tenant"),
@@ -43,7 +44,7 @@ def content_key(prompt: Conversation | str, response: str) -> str:
         True
     """
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    content = json.dumps([list(messages), response], ensure_ascii=True, sort_keys=True)
+    content = _JSON.encode([list(messages), response])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from persona_engine.errors import ArtefactError, ConflictError, InvalidInputError
 from persona_engine.store.codec import decode_posterior, encode_posterior
 from persona_engine.store.database import Database, WriteRaceError
 from persona_engine.store.prepared import Prepared
 from persona_engine.store.records import Fold
+from persona_engine.store.schema import comparison
 from persona_engine.store.schema import posterior as table
 from persona_engine.store.users import ensure_user
 from persona_engine.types import Posterior, Scope
@@ -30,6 +41,17 @@ _OF_MODEL = (
     table.c.population == bindparam("of_population"),
 )
 _FIND = Prepared(select(table.c.version, table.c.blob).where(*_KEY))
+_EVENTS = (
+    select(func.count())
+    .where(comparison.c.tenant == bindparam("in_tenant"), comparison.c.user == bindparam("of_user"))
+    .select_from(comparison)
+    .scalar_subquery()
+)
+_FOLDED = Prepared(  # one row, whether there is a posterior or not
+    select(_EVENTS, table.c.version, table.c.blob).select_from(
+        select(literal_column("1").label("one")).subquery().outerjoin(table, and_(*_KEY))
+    )
+)
 _INSERT = insert(table)
 _UPDATE = Prepared(
     update(table).where(*_KEY, table.c.version == bindparam("expected")),
@@ -95,9 +117,8 @@ def fold_in(connection: Connection, scope: Scope, fold: Fold, now: int) -> None:
     not be lost for the sake of what can be built from it.
     """
     key = _key(scope, fold.reward_model, fold.population)
-    row = _FIND.execute(connection, key).fetchone()
-    version, before = (None, None) if row is None else (row[0], _readable(row[1]))
-    after = fold.apply(before)
+    events, version, blob = _FOLDED.execute(connection, key).fetchone()
+    after = fold.apply(None if version is None else _readable(blob), events)
     if after is None:
         if version is not None:
             connection.execute(_DELETE, key)

@@ -42,15 +42,16 @@ class Fold:
     Args:
         reward_model: Plugin whose posterior changes.
         population: Version of its population.
-        apply: Gets the stored posterior, or None when there is none that can be read, and returns
-            the new one, or None to delete it. It runs inside the transaction, after the events are
-            written: what it reads from the same store in the same thread includes them. It runs
-            again when another writer came first, so it must be pure.
+        apply: Gets the stored posterior, or None when there is none that can be read, and how many
+            comparisons the user has made, the new ones included; returns the new posterior, or None
+            to delete it. It runs inside the transaction, after the events are written: what it
+            reads from the same store in the same thread includes them. It runs again when another
+            writer came first, so it must be pure.
     """
 
     reward_model: str
     population: str
-    apply: Callable[[Posterior | None], Posterior | None]
+    apply: Callable[[Posterior | None, int], Posterior | None]
 
 
 @dataclass(frozen=True, slots=True)

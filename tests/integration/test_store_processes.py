@@ -22,7 +22,7 @@ KILLS = 200
 NUMBER = struct.Struct("<i")
 
 
-def counted(before: Posterior | None) -> Posterior:
+def counted(before: Posterior | None, _: int) -> Posterior:
     count = 1 if before is None else before.count + 1
     return Posterior("h", "v1", "space", np.full(2, count, np.float32), np.eye(2), count)
 

@@ -160,7 +160,7 @@ def test_damaged_bytes_are_named_and_feedback_is_not_lost(store: Store, store_ur
     assert len(store.check()) == 2
     given = []
 
-    def rebuild(before: Posterior | None) -> Posterior:
+    def rebuild(before: Posterior | None, _: int) -> Posterior:
         given.append(before)
         return posterior(3.0)
 
@@ -171,7 +171,7 @@ def test_damaged_bytes_are_named_and_feedback_is_not_lost(store: Store, store_ur
 
 def test_check_finds_a_posterior_that_saw_more_than_there_is(store: Store, store_url: str) -> None:
     user = store.user(Scope("acme", "alice"))
-    user.record([PAIR, PAIR], fold=Fold("hierarchical", "v1", lambda _: posterior(1.0)))
+    user.record([PAIR, PAIR], fold=Fold("hierarchical", "v1", lambda *_: posterior(1.0)))
     damage(store_url, "UPDATE posterior SET count = 3")
     (fault,) = store.check()
     assert "has seen 3 comparisons, but 2 are stored" in fault

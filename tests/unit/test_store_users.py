@@ -54,9 +54,10 @@ def test_record_returns_what_is_stored(store: Store) -> None:
 def test_fold_gets_the_stored_posterior_and_sees_the_new_events(store: Store) -> None:
     seen = []
 
-    def apply(before: Posterior | None) -> Posterior:
-        seen.append((None if before is None else before.count, len(alice(store).comparisons())))
-        return posterior(len(alice(store).comparisons()))
+    def apply(before: Posterior | None, events: int) -> Posterior:
+        assert len(alice(store).comparisons()) == events
+        seen.append((None if before is None else before.count, events))
+        return posterior(events)
 
     for _ in range(3):
         alice(store).record([PAIR], fold=Fold("hierarchical", "v1", apply))
@@ -69,19 +70,19 @@ def test_fold_gets_the_stored_posterior_and_sees_the_new_events(store: Store) ->
 
 def test_fold_that_returns_none_deletes_the_posterior(store: Store) -> None:
     alice(store).record([PAIR], fold=counting())
-    alice(store).record([PAIR], fold=Fold("hierarchical", "v1", lambda _: None))
+    alice(store).record([PAIR], fold=Fold("hierarchical", "v1", lambda *_: None))
     assert alice(store).posterior("hierarchical", "v1") is None
     assert len(alice(store).comparisons()) == 2
 
 
 def test_fold_that_raises_leaves_nothing(store: Store) -> None:
-    def refuse(_: Posterior | None) -> Posterior:
+    def refuse(*_: object) -> Posterior:
         raise ValueError("the plugin is broken")
 
     with pytest.raises(ValueError, match="broken"):
         alice(store).record([PAIR], fold=Fold("hierarchical", "v1", refuse))
     with pytest.raises(InvalidInputError, match="the fold gave"):
-        alice(store).record([PAIR], fold=Fold("vpl", "v1", lambda _: posterior(1)))
+        alice(store).record([PAIR], fold=Fold("vpl", "v1", lambda *_: posterior(1)))
     assert alice(store).comparisons() == ()
     assert alice(store).created_at() is None
 
