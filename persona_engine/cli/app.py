@@ -19,10 +19,12 @@ from persona_engine.cli import (
     feedback,
     fit,
     instructions,
+    keys,
     onboard,
     plugins,
     profile,
     scale,
+    serve,
     steer,
     weights,
 )
@@ -54,11 +56,13 @@ for module in (
     evaluate,
     plugins,
     doctor,
+    serve,
 ):
     module.register(app)
 app.add_typer(weights.app, name="weights")
 app.add_typer(db.app, name="db")
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(keys.app, name="keys")
 
 
 @app.callback()

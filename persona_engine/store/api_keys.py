@@ -48,6 +48,14 @@ _REVOKE = (
     .values(revoked_at=bindparam("now"))
 )
 _ONE = select(*_COLUMNS).where(_OF_TENANT, table.c.id == bindparam("with_id"))
+_LIVE = (
+    select(table.c.id)
+    .where(
+        table.c.revoked_at.is_(None),
+        or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now")),
+    )
+    .limit(1)
+)
 _TOUCH = (
     update(table)
     .where(
@@ -194,6 +202,12 @@ class ApiKeys:
         key = None if row is None else key_of(row)
         live = key is not None and key.status(self._clock()) == "live"
         return key if known and live else None
+
+    def any_live(self) -> bool:
+        """Return whether any tenant has a key that can be used."""
+        with self._database.read() as connection:
+            now = {"now": to_micros(self._clock())}
+            return connection.execute(_LIVE, now).first() is not None
 
     def touch(self, key: ApiKey) -> None:
         """Note that a key is used now; writes once a minute at most."""
