@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from persona_engine.crowds import InferReport, infer_all
+from persona_engine.errors import ConflictError, NotFoundError
 from persona_engine.imported import import_rows
 from persona_engine.importing import ImportReport, import_file
 from persona_engine.interfaces import Progress, no_progress
 from persona_engine.reencoding import ReencodeReport, Target, reencode
 from persona_engine.runtime import Runtime
+from persona_engine.store import PopulationRow
 from persona_engine.tables import TableFormat
 from persona_engine.user import check_seed
 from persona_engine.user.scoped import check_count
@@ -45,6 +48,59 @@ class AtScale:
         check_count("count", count)
         rows = self._runtime.store.tenant(tenant)
         return rows.find_users(containing=containing, after=after, count=count)
+
+    def populations(self, *, tenant: str = "default") -> tuple[PopulationRow, ...]:
+        """Return every population that a tenant has, oldest first, without what it learned.
+
+        Raises:
+            ScopeError: The tenant is not a name of 1 to 256 characters.
+        """
+        return self._runtime.store.tenant(tenant).populations()
+
+    def publish_population(self, version: str, *, tenant: str = "default") -> PopulationRow:
+        """Put a population to use for its reward model and feature space; other engines follow.
+
+        Args:
+            version: Which.
+            tenant: Whose.
+
+        Raises:
+            NotFoundError: The tenant has none of that version.
+            ConflictError: It learned from somebody who was forgotten since.
+        """
+        rows = self._runtime.store.tenant(tenant)
+        found = next((each for each in rows.populations() if each.version == version), None)
+        if found is not None and found.stale and not found.published:
+            raise ConflictError(
+                f"population {version!r} learned from somebody who was forgotten since",
+                remedy="fit anew (`persona fit`), which learns from those who remain",
+            )
+        rows.publish(version)
+        self._runtime.learner.look_again(tenant)
+        return next(each for each in rows.populations() if each.version == version)
+
+    def roll_back_population(self, *, tenant: str = "default") -> PopulationRow:
+        """Put to use again the population made before the one in use, and return it.
+
+        Raises:
+            NotFoundError: None is in use, or there is none before it that may be used.
+        """
+        learner = self._runtime.learner
+        space = (learner.model.name, learner.features.encoder.fingerprint)
+        ours = [
+            each
+            for each in self.populations(tenant=tenant)
+            if (each.reward_model, each.fingerprint) == space
+        ]
+        now = next((place for place, each in enumerate(ours) if each.published), 0)
+        for each in reversed(ours[:now]):
+            # One that was emptied when somebody was forgotten is not found any more.
+            with suppress(NotFoundError, ConflictError):
+                return self.publish_population(each.version, tenant=tenant)
+        raise NotFoundError(
+            f"tenant {tenant!r} has no population before the one in use",
+            remedy="`publish_population` takes any version that `populations` lists",
+        )
 
     def import_comparisons(
         self,

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from persona_engine.errors import InvalidInputError, NoPopulationError, ScopeError
+from persona_engine.errors import (
+    ConflictError,
+    InvalidInputError,
+    NoPopulationError,
+    NotFoundError,
+    ScopeError,
+)
 from persona_engine.store import Store
 
 
@@ -92,3 +98,33 @@ def test_comparisons_are_read_newest_first_page_by_page(kitchen):
     for wrong in ({"count": 0}, {"skip": -1}):
         with pytest.raises(InvalidInputError):
             someone.comparisons(**wrong)
+
+
+def test_a_population_is_published_and_rolled_back(kitchen):
+    (first,) = kitchen.populations()
+    for each in range(3):
+        kitchen.user("user-01").compare("What?", f"warm {each}", "cold")
+    second = kitchen.fit()
+    in_use = [each.version for each in kitchen.populations() if each.published]
+    assert in_use == [second.population]
+    assert kitchen.roll_back_population().version == first.version
+    assert kitchen.user("user-01").profile().population == first.version
+    with pytest.raises(NotFoundError, match="before"):
+        kitchen.roll_back_population()
+    assert kitchen.publish_population(second.population).published
+    assert kitchen.user("user-01").profile().population == second.population
+    with pytest.raises(NotFoundError):
+        kitchen.publish_population("none")
+    with pytest.raises(NotFoundError):
+        kitchen.roll_back_population(tenant="nobody")
+
+
+def test_nobody_who_was_forgotten_comes_back_with_an_older_population(kitchen):
+    (first,) = kitchen.populations()
+    kitchen.user("user-01").compare("What?", "warm", "cold")
+    kitchen.fit()
+    kitchen.user("user-02").forget()
+    with pytest.raises(ConflictError, match="forgotten"):
+        kitchen.publish_population(first.version)
+    with pytest.raises(NotFoundError):
+        kitchen.roll_back_population()
