@@ -26,6 +26,7 @@ from persona_engine.sharing import rank_shared
 from persona_engine.store import Clock, Store, utc_now
 from persona_engine.types import Conversation, Ranking, Replayed, Scope
 from persona_engine.user import User, check_seed
+from persona_engine.warming import warm_up
 
 __all__ = [
     "AdapterPlan",
@@ -105,6 +106,11 @@ class PersonaEngine(GroupsOfUsers, AtScale):
     def observe(self, observer: Observer) -> None:
         """Tell an observer of every step from now on; `persona_engine.observing.SILENT` ends it."""
         self._runtime.observation.passes_to(observer)
+
+    @property
+    def observer(self) -> Observer:
+        """Passes on to whoever observes the engine; hosts tell it of steps of their own."""
+        return self._runtime.observation
 
     def user(self, user: str, *, tenant: str = "default") -> User:
         """Return a person by the stable id that the product knows them by.
@@ -253,6 +259,14 @@ class PersonaEngine(GroupsOfUsers, AtScale):
         """
         check_seed(seed)
         return replay(self._runtime.learner, tenant, policies, seed=seed, progress=progress)
+
+    def warm_up(self) -> None:
+        """Load what the first reply needs, so that it takes no longer than the second.
+
+        Raises:
+            WeightsError: A model cannot be found.
+        """
+        warm_up(self._runtime)
 
     def doctor(self, *, tenant: str = "default") -> tuple[Check, ...]:
         """Check weights, database, indexes and plugins, and say how to mend each.

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from persona_engine.adapters.routing import UNROUTED, Route
+from persona_engine.adapters.routing import UNROUTED, Route, asked_for
 from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes, tastes_of, wishes
 from persona_engine.belief import Belief
@@ -54,6 +54,7 @@ class Order:
         way: How it is decoded.
         personal: False for exactly the base reply.
         reward: What the search climbs, beside the instructions that can be verified.
+        adapter: Version of an adapter to speak with; None for the person's own.
     """
 
     sampling: Sampling
@@ -62,14 +63,16 @@ class Order:
     way: Way
     personal: bool = True
     reward: tuple[tuple[RewardPart, float], ...] = ((OWN, 1.0),)
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What was generated for one order."""
+    """What was generated for one order, and the conversation as the model read it."""
 
     generation: Generation
     trace: Trace
+    messages: Conversation
 
 
 class Personalizer:
@@ -218,6 +221,8 @@ class Personalizer:
                 route = self._route(scope, guide.belief)
         else:
             skipped.append("everything personal: the base reply was asked for")
+        if order.adapter is not None:
+            route = asked_for(order.adapter)
         obedience = self._reminder.obedience(scope, messages, applied.decisions)
         reward = obedience.guide(guide.reward) if obedience else guide.reward
         tastes = () if guide.belief is None else self.tastes(scope, guide.belief)
@@ -242,8 +247,9 @@ class Personalizer:
         with watch.step("verify"):
             generation = _checked(generation, obedience)
         trace = trace_of(applied, guide, generation, served, steps=watch.steps, skipped=skipped)
-        belief = guide.belief
-        return Spoken(generation, trace if belief is None else self._told(belief, tastes, trace))
+        if guide.belief is not None:
+            trace = self._told(guide.belief, tastes, trace)
+        return Spoken(generation, trace, applied.messages)
 
     def tastes(self, scope: Scope, belief: Belief) -> tuple[Taste, ...]:
         """Return a user's tastes in every attribute that is encoded already, strongest first."""

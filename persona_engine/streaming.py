@@ -21,9 +21,11 @@ class ReplyStream:
 
     Args:
         speak: Generates the reply, handing each settled piece of text to the sink.
+        reply_id: What its `Reply.id` will be, known before the reply is complete.
     """
 
-    def __init__(self, speak: Callable[[TextSink], Reply]) -> None:
+    def __init__(self, speak: Callable[[TextSink], Reply], *, reply_id: str = "") -> None:
+        self.reply_id = reply_id
         self._speak = speak
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
@@ -70,9 +72,13 @@ class ReplyStream:
             raise GenerationError("the stream was cancelled before the reply was complete")
         return self._reply
 
+    def cancel(self) -> None:
+        """Have decoding stop at the next token; from any thread, and without waiting for it."""
+        self._cancelled.set()
+
     def close(self) -> None:
         """Stop decoding at the next token and wait for it."""
-        self._cancelled.set()
+        self.cancel()
         if self._thread is not None:
             self._thread.join()
 

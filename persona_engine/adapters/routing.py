@@ -48,6 +48,11 @@ UNROUTED = Route(None, None, None, "nobody was routed", silent=True)
 """Where nothing personal is wanted."""
 
 
+def asked_for(version: str) -> Route:
+    """Return the way to an adapter that the host names, whoever the user is."""
+    return Route(version, None, None, "it was asked for", {version: 1.0})
+
+
 @dataclass(frozen=True, slots=True)
 class _InUse:
     """What a tenant has published."""

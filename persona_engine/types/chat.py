@@ -12,6 +12,7 @@ from persona_engine.types.search import Search
 
 Role = Literal["system", "user", "assistant", "tool"]
 Side = Literal["a", "b"]
+Ended = Literal["stop", "length"]
 Answer = Literal["a", "b", "tie", "no difference", "skip"]
 
 
@@ -182,11 +183,22 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply, its id for feedback, and its trace."""
+    """A reply, its id for feedback, and its trace.
+
+    Args:
+        id: For feedback and explanation.
+        text: What was said.
+        trace: Why.
+        ended: Whether it came to its own end, or to the most tokens, or the longest time, that it
+            might take.
+        prompt_tokens: Length of what it answers, instructions that were placed included.
+    """
 
     id: str
     text: str
     trace: Trace
+    ended: Ended = "stop"
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

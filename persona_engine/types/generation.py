@@ -46,6 +46,8 @@ class Sampling:
         whole = isinstance(self.max_tokens, int) and _is_number(self.max_tokens)
         if not whole or not 1 <= self.max_tokens <= 32_768:
             raise InvalidInputError(f"max_tokens is {self.max_tokens!r}, expected 1 to 32768")
+        if isinstance(self.stop, str) or not all(isinstance(t, str) and t for t in self.stop):
+            raise InvalidInputError(f"stop is {self.stop!r}, expected texts that are not empty")
         if not all(_is_number(bias) and math.isfinite(bias) for bias in self.end_bias):
             raise InvalidInputError(f"end_bias is {self.end_bias!r}, expected finite numbers")
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from persona_engine.choosing import AUTO, Decoding, Way
+from persona_engine.choosing import Decoding
 from persona_engine.conversation import check_conversation
-from persona_engine.decoding.plan import parse_allowance
-from persona_engine.errors import InvalidInputError
-from persona_engine.personalize import Order, Spoken
-from persona_engine.rewards import OWN, RewardChoice, reward_parts
-from persona_engine.stopwatch import Stopwatch
+from persona_engine.rewards import OWN, RewardChoice
 from persona_engine.streaming import ReplyStream, TextSink
 from persona_engine.traces import Explanation, explain, trace_from_json, trace_to_json
-from persona_engine.tracing import finished, told_of_host
-from persona_engine.types import Conversation, Personalization, Ranking, Reply, Sampling, Step
-from persona_engine.user.scoped import ScopedToUser, check_seed
+from persona_engine.tracing import told_of_host
+from persona_engine.types import Conversation, Personalization, Ranking, Reply
+from persona_engine.user.speaking import Speaking
 
 
-class Replies(ScopedToUser):
+class Replies(Speaking):
     """Replies to a person, generated here or by the host."""
 
     def chat(
@@ -30,10 +26,14 @@ class Replies(ScopedToUser):
         candidates: int | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
+        top_p: float | None = None,
+        stop: Sequence[str] = (),
         personal: bool = True,
+        adapter: str | None = None,
         decoding: Decoding | None = None,
         budget: str | float | None = None,
         reward: RewardChoice = OWN,
+        keep: bool = True,
     ) -> Reply:
         """Return a reply that fits the person, with the trace of why.
 
@@ -43,7 +43,11 @@ class Replies(ScopedToUser):
             candidates: Replies to choose among; the configured number if omitted.
             max_tokens: Longest reply; the configured length if omitted.
             temperature: The configured one if omitted.
+            top_p: Nucleus of sampling; the configured one if omitted.
+            stop: Texts that end the reply; they are not part of it.
             personal: False for exactly the base reply.
+            adapter: Version of the tenant's adapters to speak with, whoever the person is; that of
+                their cluster if omitted.
             decoding: A decoder's name, ``(name, settings)``, or a decoder; ``"auto"`` chooses the
                 one that gains most for the budget. The configured one if omitted, or ``"auto"``
                 where a budget is given.
@@ -54,22 +58,24 @@ class Replies(ScopedToUser):
                 ``"user"`` for the person's own posterior; a function that returns a log-odds-like
                 number for each of some replies; `persona_engine.rewards.Together` for several
                 people; or a list of such with weights, ``[("user", 1.0), (function, 0.5)]``.
+            keep: False for a reply that is stored nowhere: no feedback can be given on it.
 
         Raises:
             InvalidInputError: The messages or a setting cannot be used.
+            NotFoundError: The tenant has no such adapter.
             PluginError: There is no such decoder; the message lists those there are.
             WeightsError: The language model cannot be found.
         """
         order = self._order(
-            seed,
-            candidates,
-            max_tokens,
-            temperature,
-            personal,
-            way=self._way(decoding, budget),
+            self._sampling(max_tokens, temperature, top_p, stop),
+            self._way(decoding, budget),
+            seed=seed,
+            candidates=candidates,
+            personal=personal,
+            adapter=adapter,
             reward=reward,
         )
-        return self._reply(messages, order)
+        return self._reply(messages, order, reply_id=uuid.uuid4().hex, keep=keep)
 
     def stream(
         self,
@@ -79,10 +85,14 @@ class Replies(ScopedToUser):
         candidates: int | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
+        top_p: float | None = None,
+        stop: Sequence[str] = (),
         personal: bool = True,
+        adapter: str | None = None,
         decoding: Decoding | None = None,
         budget: str | float | None = None,
         reward: RewardChoice = OWN,
+        keep: bool = True,
     ) -> ReplyStream:
         """Do as `chat`, giving each piece of text as soon as it is settled.
 
@@ -91,16 +101,20 @@ class Replies(ScopedToUser):
         """
         check_conversation(messages)
         order = self._order(
-            seed,
-            candidates,
-            max_tokens,
-            temperature,
-            personal,
-            way=self._way(decoding, budget),
+            self._sampling(max_tokens, temperature, top_p, stop),
+            self._way(decoding, budget),
+            seed=seed,
+            candidates=candidates,
+            personal=personal,
+            adapter=adapter,
             reward=reward,
         )
+        reply_id = uuid.uuid4().hex
 
-        return ReplyStream(lambda sink: self._reply(messages, order, sink))
+        def speak(sink: TextSink) -> Reply:
+            return self._reply(messages, order, reply_id=reply_id, keep=keep, sink=sink)
+
+        return ReplyStream(speak, reply_id=reply_id)
 
     def rank(self, prompt: str | Conversation, candidates: Sequence[str]) -> Ranking:
         """Order replies that the host has already by how this person would like them.
@@ -121,7 +135,7 @@ class Replies(ScopedToUser):
             return self._runtime.personalizer.personalize(
                 self.scope,
                 messages,
-                self._sampling(None, None),
+                self._sampling(None, None, None, ()),
                 candidates=self._runtime.config.candidates,
             )
 
@@ -182,74 +196,3 @@ class Replies(ScopedToUser):
             NotFoundError: This user was given no such reply.
         """
         return explain(trace_from_json(self._rows.reply(reply_id).trace))
-
-    def _order(
-        self,
-        seed: int,
-        candidates: int | None,
-        max_tokens: int | None,
-        temperature: float | None,
-        personal: bool,
-        *,
-        way: Way,
-        reward: RewardChoice,
-    ) -> Order:
-        config = self._runtime.config
-        count = config.candidates if candidates is None else candidates
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
-            raise InvalidInputError(f"candidates is {count!r}, expected 1 to 256")
-        check_seed(seed)
-        sampling = self._sampling(max_tokens, temperature)
-        return Order(sampling, count, seed, way, personal, reward_parts(reward))
-
-    def _sampling(self, max_tokens: int | None, temperature: float | None) -> Sampling:
-        config = self._runtime.config
-        return Sampling(
-            temperature=config.temperature if temperature is None else temperature,
-            top_p=config.top_p,
-            max_tokens=config.max_tokens if max_tokens is None else max_tokens,
-        )
-
-    def _way(self, decoding: Decoding | None, budget: str | float | None) -> Way:
-        config = self._runtime.config
-        if decoding is None:
-            decoding = config.decoder if budget is None else AUTO
-        decoder = self._runtime.decoders.named(decoding)
-        if budget is None and decoder is None:
-            budget = config.decoding_budget
-        allowance = None if budget is None else parse_allowance(budget)
-        if decoder is not None and allowance is not None and allowance.times is not None:
-            raise InvalidInputError(
-                f"budget is {budget!r} with decoding {decoder.name!r}, expected a time, such as "
-                "'800ms'",
-                remedy="say decoding='auto', which chooses how many candidates a share pays for",
-            )
-        return Way(decoder, allowance)
-
-    def _reply(self, messages: Conversation, order: Order, sink: TextSink | None = None) -> Reply:
-        observation = self._runtime.observation
-        with observation.span("reply"):
-            spoken = self._runtime.personalizer.speak(
-                self.scope, messages, order, self._runtime.generator, on_text=sink
-            )
-            reply = self._keep(messages, spoken)
-        personalized, search = reply.trace.personalized, spoken.generation.search
-        observation.count("replies", tenant=self.scope.tenant, personalized=personalized)
-        if search is not None:
-            observation.count("tokens", search.compute.token_steps, tenant=self.scope.tenant)
-        return reply
-
-    def _keep(self, messages: Conversation, spoken: Spoken) -> Reply:
-        text = spoken.generation.candidates[0].text
-        watch = Stopwatch(self._runtime.observation)
-        reply_id = uuid.uuid4().hex
-        with watch.step("store"):
-            self._rows.save_reply(
-                reply_id,
-                prompt=messages,
-                text=text,
-                candidates=[each.text for each in spoken.generation.candidates],
-                trace=trace_to_json(spoken.trace),
-            )
-        trace = finished(spoken.trace, Step("store", watch.steps[-1].milliseconds))
-        return Reply(reply_id, text, trace)

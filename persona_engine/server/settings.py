@@ -1,0 +1,66 @@
+"""Settings of a server, checked at start, from arguments, the environment or a TOML file."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from persona_engine.config import Settings
+
+
+class ServerSettings(Settings):
+    """Settings of one server.
+
+    Every field may be given as an argument, as an environment variable with the prefix
+    ``PERSONA_SERVER_`` (``PERSONA_SERVER_PORT=9000``), or in the table ``[server]`` of the file
+    that ``persona --config`` names; arguments win.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 for any that is free.
+        workers: Processes that serve, each with a model of its own, over one database.
+        insecure_loopback: Whether requests need no key; only where ``host`` is a loopback address.
+        chats: Replies that one process generates at the same time.
+        waiting_chats: Replies that may wait for that; beyond, requests are answered with 429.
+        calls: Other requests that one process works on at the same time.
+        waiting_calls: Other requests that may wait for that.
+        chat_seconds: Longest time that a request for replies may take, waiting included; None for
+            no limit.
+        shutdown_seconds: How long requests may go on once the server is told to stop.
+        preload: Whether the model is loaded at start, and not by the first request that needs it.
+        most_replies: Largest ``n`` of a request for replies.
+        metrics: Whether ``/metrics`` tells Prometheus what was done and how long it took.
+        metrics_token: What ``/metrics`` wants to hear as bearer token; without one it is served on
+            loopback addresses only.
+        otlp_endpoint: Collector that OpenTelemetry traces are sent to, such as
+            ``http://localhost:4318``; what ``OTEL_EXPORTER_OTLP_ENDPOINT`` says if omitted, and
+            nowhere where that is not set either.
+        observe_tenants: Whether metrics and traces name the tenant.
+
+    Examples:
+        >>> ServerSettings(port=9000).port
+        9000
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PERSONA_SERVER_")
+
+    table: ClassVar[str | None] = "server"
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    workers: int = Field(default=1, ge=1, le=64)
+    insecure_loopback: bool = False
+    chats: int = Field(default=16, ge=1, le=256)
+    waiting_chats: int = Field(default=64, ge=0, le=10_000)
+    calls: int = Field(default=8, ge=1, le=256)
+    waiting_calls: int = Field(default=512, ge=0, le=10_000)
+    chat_seconds: float | None = Field(default=120.0, gt=0.0)
+    shutdown_seconds: float = Field(default=30.0, ge=0.0)
+    preload: bool = True
+    most_replies: int = Field(default=8, ge=1, le=64)
+    metrics: bool = False
+    metrics_token: SecretStr | None = None
+    otlp_endpoint: str | None = None
+    observe_tenants: bool = False
