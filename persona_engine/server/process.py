@@ -17,6 +17,7 @@ from persona_engine.engine import PersonaEngine
 from persona_engine.errors import ConfigError
 from persona_engine.server import security
 from persona_engine.server.app import create_app
+from persona_engine.server.observe import shared_by_workers
 from persona_engine.server.settings import ServerSettings
 
 logger = logging.getLogger("persona_engine.server")
@@ -49,7 +50,8 @@ def serve(config: EngineConfig, settings: ServerSettings, *, listening: OnListen
     listener.set_inheritable(True)
     # Processes are spawned: each makes an engine of its own.
     several = _uvicorn(partial(_worker, config, settings), settings, factory=True)
-    Multiprocess(several, sockets=[listener]).run()
+    with shared_by_workers(settings.metrics):
+        Multiprocess(several, sockets=[listener]).run()
 
 
 def _worker(config: EngineConfig, settings: ServerSettings) -> FastAPI:
