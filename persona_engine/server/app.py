@@ -52,7 +52,7 @@ def create_app(
     )
     app.state.engine = engine
     app.state.settings = settings
-    app.state.work = Work(settings)
+    app.state.work = Work(settings, engine.observer)
     app.state.unready = "the model is being loaded"
     problems.install(app)
     for router in ROUTERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from persona_engine.observing import Observer
 from persona_engine.server.settings import ServerSettings
 
 Result = TypeVar("Result")
@@ -37,12 +39,14 @@ class Lane:
         name: Of the threads.
         running: Jobs that run at the same time.
         waiting: Jobs that may wait besides.
+        observer: Hears how long each job waited, and of what was refused.
     """
 
-    def __init__(self, name: str, *, running: int, waiting: int) -> None:
+    def __init__(self, name: str, *, running: int, waiting: int, observer: Observer) -> None:
         self.name = name
         self.limit = running + waiting
         self._running = running
+        self._observer = observer
         self._threads = ThreadPoolExecutor(running, thread_name_prefix=f"persona-{name}")
         self._guard = threading.Lock()
         self._taken = 0
@@ -66,6 +70,7 @@ class Lane:
         """
         with self._guard:
             if self._taken + len(jobs) > self.limit:
+                self._observer.count("refused", len(jobs), lane=self.name)
                 raise BusyError(self._retry_after())
             self._taken += len(jobs)
         return [self._started(job) for job in jobs]
@@ -86,15 +91,19 @@ class Lane:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _started(self, job: Callable[[], Result]) -> Future[Result]:
+        asked = time.monotonic()
+
         def timed() -> Result:
             start = time.monotonic()
+            self._observer.took("queue", start - asked, lane=self.name)
             try:
                 return job()
             finally:
                 seconds = time.monotonic() - start
                 self._mean += _SMOOTHING * (seconds - self._mean)
 
-        future = self._threads.submit(timed)
+        # What traces the request finds its job below it.
+        future = self._threads.submit(contextvars.copy_context().run, timed)
         future.add_done_callback(self._gone)
         return future
 
@@ -112,15 +121,20 @@ class Work:
 
     Args:
         settings: How much runs and waits.
+        observer: Hears of the jobs.
 
     Attributes:
         chats: Requests for replies.
         calls: All other requests.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self.chats = Lane("chat", running=settings.chats, waiting=settings.waiting_chats)
-        self.calls = Lane("call", running=settings.calls, waiting=settings.waiting_calls)
+    def __init__(self, settings: ServerSettings, observer: Observer) -> None:
+        self.chats = Lane(
+            "chat", running=settings.chats, waiting=settings.waiting_chats, observer=observer
+        )
+        self.calls = Lane(
+            "call", running=settings.calls, waiting=settings.waiting_calls, observer=observer
+        )
 
     def close(self) -> None:
         """Wait for what runs."""
