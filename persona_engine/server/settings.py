@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import secrets
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from persona_engine.config import Settings
+
+_ORIGIN = r"^https?://[A-Za-z0-9.*-]+(:\d{1,5})?$"
 
 
 class ServerSettings(Settings):
@@ -38,6 +42,12 @@ class ServerSettings(Settings):
             ``http://localhost:4318``; what ``OTEL_EXPORTER_OTLP_ENDPOINT`` says if omitted, and
             nowhere where that is not set either.
         observe_tenants: Whether metrics and traces name the tenant.
+        evaluations: Folder of `persona evaluate --out` whose report the console shows, by tenant.
+        embed_in: Origins whose pages may frame the onboarding page, such as
+            ``https://chat.example.com``.
+        link_seconds: How long a link to the onboarding page may be used.
+        link_secret: What such links are signed with; made anew at each start if omitted, and to be
+            set where servers on several hosts share the work.
 
     Examples:
         >>> ServerSettings(port=9000).port
@@ -64,3 +74,9 @@ class ServerSettings(Settings):
     metrics_token: SecretStr | None = None
     otlp_endpoint: str | None = None
     observe_tenants: bool = False
+    evaluations: dict[str, Path] = Field(default_factory=dict)
+    embed_in: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    link_seconds: float = Field(default=900.0, gt=0.0, le=86_400.0)
+    link_secret: SecretStr = Field(
+        default_factory=lambda: SecretStr(secrets.token_urlsafe(32)), min_length=16
+    )
