@@ -30,6 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--weights", default="smollm2-135m-instruct", help="a name or a folder")
     parser.add_argument("--reward-model", default="hierarchical", help="name of its plugin")
+    parser.add_argument(
+        "--settings",
+        type=json.loads,
+        default={"forgets": False},
+        help="the reward model's, as JSON; nobody will be forgotten who was made up",
+    )
     parser.add_argument("--out", type=Path, default=shipped_root(), help="folder to write below")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -42,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.blends:
             sys.stdout.write(f"{written}\n")
             return 0
-        model = discover().create("reward_model", options.reward_model)
+        model = discover().create("reward_model", options.reward_model, **options.settings)
         default = fit_default(model, encoder, seed=options.seed, progress=_progress)
         folder = write(default, options.out)
     except PersonaError as error:

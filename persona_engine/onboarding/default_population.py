@@ -15,6 +15,7 @@ from persona_engine.onboarding.bank import question_bank
 from persona_engine.onboarding.bank_features import BankFeatures, encode_bank
 from persona_engine.onboarding.judge import Crowd, judge
 from persona_engine.onboarding.synthetic_users import comparisons, draw_tastes
+from persona_engine.trust import CALIBRATION, Predictions, fit_calibration
 from persona_engine.types import AttributePairs, FloatArray, Population
 
 
@@ -49,8 +50,9 @@ def fit_default(
 ) -> DefaultPopulation:
     """Encode the bank once, let synthetic users answer it, and fit a population to them.
 
-    The figures of the report come from fits that did not see a quarter of the questions, nor the
-    people judged; the population itself is fitted to all questions. Equal seeds give equal results.
+    The figures of the report, and the calibration, come from fits that did not see a quarter of the
+    questions, nor the people judged; the population itself is fitted to all questions. Equal seeds
+    give equal results.
     Use `load_shipped` where the package carries the result for a feature space already, and a fit
     on the product's own comparisons as soon as it has some.
 
@@ -91,7 +93,7 @@ def fit_to_bank(
     progress: Progress = no_progress,
 ) -> DefaultPopulation:
     """Do as `fit_default` with a bank and first sentences that are encoded already."""
-    held_out = judge(
+    judged = judge(
         reward_model,
         bank,
         abridged,
@@ -113,11 +115,20 @@ def fit_to_bank(
     )
     data = replace(data, attributes=(*data.attributes, *attributes))
     population = reward_model.fit(data, rng=rng, progress=progress)
+    population = _calibrated(population, judged.predictions)
     report = {
         "seed": seed,
         "users": crowd.users,
         "answers_each": crowd.answers,
         "cuts_each": crowd.cuts,
-        "held_out": held_out,
+        "held_out": judged.report,
     }
     return DefaultPopulation(population, bank, report)
+
+
+def _calibrated(population: Population, held_out: Predictions) -> Population:
+    """Return a population that says how far to trust it."""
+    calibration = fit_calibration(held_out)
+    if calibration is None:
+        return population
+    return replace(population, meta={**population.meta, CALIBRATION: calibration.document()})

@@ -88,6 +88,7 @@ class Interview(Iterator[Question]):
         material: Returns what may be asked; called once, before the first question.
         plan: When it ends, and how questions are chosen.
         rng: Decides between equally good questions.
+        skipped: Ids of questions that are not to be asked.
     """
 
     def __init__(
@@ -96,7 +97,10 @@ class Interview(Iterator[Question]):
         material: Callable[[], Material],
         plan: Plan,
         rng: np.random.Generator,
+        *,
+        skipped: Sequence[str] = (),
     ) -> None:
+        self._skipped = tuple(skipped)
         self._belief = belief
         self._load = material
         self._loaded: Material | None = None
@@ -148,7 +152,7 @@ class Interview(Iterator[Question]):
             *(belief.model, belief.population, belief.posterior),
             material.questions,
             material.features,
-            asked=[*sorted(material.answered), *self._given],
+            asked=[*sorted(material.answered), *self._skipped, *self._given],
             rng=self._rng,
             criterion=plan.criterion,
             least_gain=plan.least_gain,

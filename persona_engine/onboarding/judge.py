@@ -20,6 +20,7 @@ from persona_engine.onboarding.synthetic_users import (
     probability_of_high,
 )
 from persona_engine.onboarding.tastes import tastes as tastes_of
+from persona_engine.trust import Predictions, joined, outcomes
 from persona_engine.types import (
     Evidence,
     FloatArray,
@@ -57,6 +58,19 @@ class Crowd:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a default population is worth to people and on questions that it never saw.
+
+    Args:
+        report: Figures by number of answers, as `judge` says.
+        predictions: Of those people's preferences, to fit a calibration to.
+    """
+
+    report: dict[str, Any]
+    predictions: Predictions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Fold:
     """One quarter of every style's questions held out.
 
@@ -90,7 +104,7 @@ def judge(
     crowd: Crowd,
     seed: int,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Judged:
     """Return held-out figures by number of answers, cross-validated over the bank's questions.
 
     In each of four folds the population is fitted to other people and to three quarters of each
@@ -98,13 +112,14 @@ def judge(
     or drawn ("random"), and their preferences on the remaining quarter are predicted.
 
     Returns:
-        ``accuracy``: expected share of their answers predicted rightly; ``clear``: the same of
-        questions on which they are at least 75 percent sure, against what they truly prefer;
-        ``strong_tastes``: share of strong tastes whose sign `tastes` has right. ``pooled`` predicts
-        what most people prefer in the question's style, ``best_possible`` knows the true tastes.
+        The predictions, and a report. ``accuracy``: expected share of their answers predicted
+        rightly; ``clear``: the same of questions on which they are at least 75 percent sure,
+        against what they truly prefer; ``strong_tastes``: share of strong tastes whose sign
+        `tastes` has right. ``pooled`` predicts what most people prefer in the question's style,
+        ``best_possible`` knows the true tastes.
     """
     rows: dict[str, list[list[dict[str, float]]]] = {"active": [], "random": []}
-    limits = []
+    limits, predictions = [], []
     for number in range(FOLDS):
         rng = np.random.default_rng([seed, 1 + number])
         place = np.arange(len(question_bank()))
@@ -122,14 +137,16 @@ def judge(
         fold = _fit_fold(model, features, data, held_out=held_out, judged=crowd.judged, rng=rng)
         limits.append(_limits(fold))
         for how, folds in rows.items():
-            folds.append(_by_answers(fold, how, seed=seed + number))
+            known = _after_answers(fold, how, seed=seed + number)
+            folds.append([_mean(measured) for measured in _measures(fold, known)])
+            predictions.append(_predictions(fold, known, first=number * crowd.judged))
         progress("judging on people and questions never seen", number + 1, FOLDS)
     report: dict[str, Any] = {"folds": FOLDS, "people": FOLDS * crowd.judged}
     report.update(_mean(limits))
     for how, folds in rows.items():
         steps = [_mean([fold[place] for fold in folds]) for place in range(len(ANSWERS))]
         report[how] = {str(n): step for n, step in zip(ANSWERS, steps, strict=True)}
-    return report
+    return Judged(report, joined(predictions))
 
 
 def _fit_fold(
@@ -167,7 +184,8 @@ def _limits(fold: _Fold) -> dict[str, float]:
     }
 
 
-def _by_answers(fold: _Fold, how: str, *, seed: int) -> list[dict[str, float]]:
+def _after_answers(fold: _Fold, how: str, *, seed: int) -> list[list[Posterior]]:
+    """Return each person's posterior after each of `ANSWERS`."""
     rng = np.random.default_rng([seed, 101])
     pool: list[Question] = [question_bank()[place] for place in fold.asked]
 
@@ -180,25 +198,21 @@ def _by_answers(fold: _Fold, how: str, *, seed: int) -> list[dict[str, float]]:
             fold.model, fold.population, posterior, pool, fold.by_key, asked=asked, rng=rng
         )
 
-    people = [
-        _follow(fold, user, chosen if how == "active" else drawn)
-        for user in range(len(fold.tastes))
-    ]
-    return [_mean([each[place] for each in people]) for place in range(len(ANSWERS))]
+    ask = chosen if how == "active" else drawn
+    return [_follow(fold, user, ask) for user in range(len(fold.tastes))]
 
 
-def _follow(fold: _Fold, user: int, ask: _Ask) -> list[dict[str, float]]:
-    """Ask one person, and measure after each of `ANSWERS`."""
+def _follow(fold: _Fold, user: int, ask: _Ask) -> list[Posterior]:
     asked: list[str] = []
-    measured = []
+    known = []
     for count in range(max(ANSWERS) + 1):
         posterior = fold.model.infer(fold.population, _evidence(fold, user, asked))
         if count in ANSWERS:
-            measured.append(_measure(fold, user, posterior))
+            known.append(posterior)
         question = ask(posterior, asked)
         if question is not None:
             asked.append(question.id)
-    return measured
+    return known
 
 
 def _evidence(fold: _Fold, user: int, asked: Sequence[str]) -> Evidence:
@@ -207,6 +221,26 @@ def _evidence(fold: _Fold, user: int, asked: Sequence[str]) -> Evidence:
     likes_high = fold.likes_high[user, places][:, None]
     high, low = fold.features.high[places], fold.features.low[places]
     return Evidence(np.where(likes_high, high, low), np.where(likes_high, low, high))
+
+
+def _measures(fold: _Fold, known: Sequence[Sequence[Posterior]]) -> list[list[dict[str, float]]]:
+    """Return, for each number of answers, everybody's figures."""
+    return [
+        [_measure(fold, user, after[place]) for user, after in enumerate(known)]
+        for place in range(len(ANSWERS))
+    ]
+
+
+def _predictions(fold: _Fold, known: Sequence[Sequence[Posterior]], *, first: int) -> Predictions:
+    """Predict what everybody, counted from ``first`` on, answers to the held-out questions."""
+    high, low = fold.features.high[fold.unseen], fold.features.low[fold.unseen]
+    found = []
+    for user, after in enumerate(known):
+        sign = np.where(fold.likes_high[user, fold.unseen], 1.0, -1.0)
+        for count, posterior in zip(ANSWERS, after, strict=True):
+            score = fold.model.logit(fold.population, posterior, high, low)
+            found.append(outcomes(score, sign, count=count, user=first + user))
+    return joined(found)
 
 
 def _measure(fold: _Fold, user: int, posterior: Posterior) -> dict[str, float]:

@@ -3,7 +3,13 @@
 from persona_engine.trust.abstention import predicted
 from persona_engine.trust.calibration import CALIBRATION, Band, Calibration, Rule, fit_calibration
 from persona_engine.trust.guard import Burst, GuardReport, guarded
-from persona_engine.trust.held_out import SHOTS, Predictions, held_out_predictions
+from persona_engine.trust.held_out import (
+    SHOTS,
+    Predictions,
+    held_out_predictions,
+    joined,
+    outcomes,
+)
 
 __all__ = [
     "CALIBRATION",
@@ -17,5 +23,7 @@ __all__ = [
     "fit_calibration",
     "guarded",
     "held_out_predictions",
+    "joined",
+    "outcomes",
     "predicted",
 ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from persona_engine.interfaces import RewardModel, given
 from persona_engine.modelling import Doubles
-from persona_engine.types import Context, Evidence, IntArray, Population, PreferenceData
+from persona_engine.types import Context, Evidence, IntArray, Population, PreferenceData, Score
 
 SHOTS = (0, 1, 2, 4, 8, 16)
 """Numbers of answers after which people are predicted."""
@@ -39,6 +39,35 @@ class Predictions:
         return Predictions(self.margin[rows], self.count[rows], self.user[rows])
 
 
+def outcomes(score: Score, sign: Doubles, *, count: int, user: int) -> Predictions:
+    """Return predictions of one person's comparisons.
+
+    Args:
+        score: Log-odds ``(n,)`` that the first of two replies is preferred.
+        sign: ``(n,)`` 1 where it was, -1 where the second was.
+        count: Answers of the person that the log-odds rest on.
+        user: Whose.
+    """
+    damped = score.mean / np.sqrt(1.0 + np.pi / 8.0 * np.square(score.std))
+    rows = len(damped)
+    return Predictions(
+        sign * damped.astype(np.float64),
+        np.full(rows, count, np.int64),
+        np.full(rows, user, np.int64),
+    )
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return all of some predictions."""
+    empty = Predictions(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    every = [empty, *parts]
+    return Predictions(
+        np.concatenate([each.margin for each in every]),
+        np.concatenate([each.count for each in every]),
+        np.concatenate([each.user for each in every]),
+    )
+
+
 def held_out_predictions(
     model: RewardModel,
     population: Population,
@@ -59,9 +88,7 @@ def held_out_predictions(
         shots: Numbers of answers.
     """
     people = list(_exams(data, users[:_MOST_USERS], tuple(sorted(shots))))
-    margins: list[Doubles] = [np.zeros(0)]
-    counts: list[IntArray] = [np.zeros(0, np.int64)]
-    whose: list[IntArray] = [np.zeros(0, np.int64)]
+    found = []
     for shot in shots:
         able = [each for each in people if len(each.told) >= shot]
         told = [each.told.take(range(shot)) for each in able]
@@ -69,11 +96,8 @@ def held_out_predictions(
             asked = exam.asked
             context = given(Context(asked.prompt, asked.texts) if model.reads else None)
             score = model.logit(population, posterior, asked.chosen, asked.rejected, **context)
-            damped = score.mean / np.sqrt(1.0 + np.pi / 8.0 * np.square(score.std))
-            margins.append(damped.astype(np.float64))
-            counts.append(np.full(len(asked), shot, np.int64))
-            whose.append(np.full(len(asked), exam.user, np.int64))
-    return Predictions(np.concatenate(margins), np.concatenate(counts), np.concatenate(whose))
+            found.append(outcomes(score, np.ones(len(asked)), count=shot, user=exam.user))
+    return joined(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,7 @@ from persona_engine.types import (
     Score,
 )
 from persona_hierarchical.histories import answers_since
-from persona_hierarchical.influence import unlearned
+from persona_hierarchical.influence import unlearned, without_curvature
 from persona_hierarchical.landmarks import mapped, mapped_crowd, mapped_evidence
 from persona_hierarchical.scoring import (
     joint_tastes,
@@ -71,6 +71,8 @@ class Hierarchical(LinearLatentModel):
         max_rank: Most latent dimensions to consider; 0 gives the pooled model.
         folds: Parts that the users are split into to choose the settings.
         keep: Share of the differences' second moment that the principal axes must hold.
+        forgets: Whether populations carry the curvature that `unlearn` takes; without it they are a
+            sixth of the size.
 
     Raises:
         InvalidInputError: A setting is out of range.
@@ -93,7 +95,9 @@ class Hierarchical(LinearLatentModel):
 
     name = "hierarchical"
 
-    def __init__(self, *, max_rank: int = 16, folds: int = 3, keep: float = 0.999) -> None:
+    def __init__(
+        self, *, max_rank: int = 16, folds: int = 3, keep: float = 0.999, forgets: bool = True
+    ) -> None:
         if not 0 <= max_rank <= 16:
             raise InvalidInputError(f"max_rank is {max_rank}, expected 0 to 16")
         require_at_least(2, folds=folds)
@@ -101,6 +105,7 @@ class Hierarchical(LinearLatentModel):
         self._max_rank = max_rank
         self._folds = folds
         self._keep = keep
+        self._forgets = forgets
 
     def fit(
         self, data: PreferenceData, *, rng: np.random.Generator, progress: Progress = no_progress
@@ -115,7 +120,7 @@ class Hierarchical(LinearLatentModel):
         Raises:
             InvalidInputError: No comparison has weight, or no two responses differ.
         """
-        return fit_population(
+        population = fit_population(
             data,
             name=self.name,
             folds=self._folds,
@@ -124,6 +129,7 @@ class Hierarchical(LinearLatentModel):
             rng=rng,
             progress=progress,
         )
+        return population if self._forgets else without_curvature(population)
 
     def infer(self, population: Population, evidence: Evidence) -> Posterior:
         """Return the posterior after ``n >= 0`` comparisons; their order is no matter.

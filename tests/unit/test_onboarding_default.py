@@ -25,6 +25,7 @@ from persona_engine.onboarding import (
 from persona_engine.onboarding.abridged import first_sentence
 from persona_engine.onboarding.shipped import shipped_root
 from persona_engine.store import content_key as store_key
+from persona_engine.trust import Calibration
 from persona_engine.types import Conversation, Evidence, FloatArray, Population
 from persona_hierarchical import Hierarchical
 
@@ -107,6 +108,15 @@ def test_the_report_judges_people_and_questions_never_seen(small: DefaultPopulat
         accuracy = [held_out[how][str(n)]["accuracy"] for n in (0, 1, 2, 4, 8)]
         assert accuracy[0] == pytest.approx(0.5, abs=0.03)
         assert 0.56 < accuracy[4] <= held_out["best_possible"]
+
+
+def test_it_says_how_far_to_trust_it(small: DefaultPopulation) -> None:
+    calibration = Calibration.of(small.population.meta)
+    assert calibration is not None
+    assert [band.least for band in calibration.bands] == [0, 1, 3, 7]
+    stranger, known = calibration.band(0), calibration.band(8)
+    assert stranger.rule(0.3).coverage == 0.0
+    assert known.rule(0.3).coverage > 0.1
 
 
 def test_keys_are_the_stores() -> None:

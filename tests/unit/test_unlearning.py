@@ -178,10 +178,14 @@ def test_the_mean_response_is_that_of_the_others(crowd):
     assert rest.arrays["centre"] == pytest.approx(mean, abs=1e-5)
 
 
-def test_populations_of_earlier_versions_are_left_to_the_refit(crowd):
-    population = as_tastes(crowd.data)
-    arrays = {name: each for name, each in population.arrays.items() if "curvature" not in name}
-    assert Hierarchical().unlearn(replace(population, arrays=arrays), crowd.support[0]) is None
+def test_a_population_without_curvature_is_left_to_the_refit(crowd):
+    settings = {"max_rank": 2, "folds": 2}
+    whole = Hierarchical(**settings).fit(crowd.data, rng=np.random.default_rng(0))
+    small = Hierarchical(**settings, forgets=False).fit(crowd.data, rng=np.random.default_rng(0))
+    assert {"curvature", "axes"} <= whole.arrays.keys() - small.arrays.keys()
+    for name, array in small.arrays.items():
+        assert np.array_equal(array, whole.arrays[name])
+    assert Hierarchical().unlearn(small, crowd.support[0]) is None
 
 
 @pytest.mark.parametrize("make", [BradleyTerry, Hierarchical])
