@@ -27,6 +27,10 @@ _SPARE = 10  # neighbours that an approximate index proposes beyond twice as man
 class Knowledge(ScopedToUser):
     """Everything that is kept about a person."""
 
+    def is_known(self) -> bool:
+        """Say whether anything was ever kept of the person, and not erased since."""
+        return self._rows.created_at() is not None
+
     def profile(self) -> Profile:
         """Return what the engine knows about the person."""
         count = self._rows.comparison_count()

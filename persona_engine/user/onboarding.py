@@ -49,6 +49,7 @@ class Onboarding(ScopedToUser):
         pool: Pool = "bank",
         criterion: Criterion = "bald",
         least_gain: float = LEAST_GAIN,
+        skipped: Sequence[str] = (),
     ) -> Interview:
         """Return the comparisons that teach most about this person, each knowing earlier answers.
 
@@ -66,6 +67,8 @@ class Onboarding(ScopedToUser):
             criterion: ``bald``, the information expected on the joint posterior; ``d_optimal``,
                 the volume that the posterior loses; or ``pref``, the criterion of PReF.
             least_gain: End when no answer is expected to say more about the person, in nats.
+            skipped: Ids of questions that are not to be asked, such as those that were skipped
+                where a sitting is spread over several calls.
 
         Returns:
             Iterate over it. Its ``confidence``, ``gain`` and ``ended`` say how far it is.
@@ -86,6 +89,7 @@ class Onboarding(ScopedToUser):
             lambda: self._material(known or self.pairs()),
             plan,
             np.random.default_rng(list(seed)),
+            skipped=skipped,
         )
 
     def cold_start(

@@ -101,7 +101,7 @@ class Preferences(ScopedToUser):
         new = NewComparison(prompt_text(prompt), chosen, rejected, weight=weight, tie=tie)
         return self._runtime.learner.record(self.scope, [new], key=idempotency_key)[0]
 
-    def steer(self, **strengths: float | None) -> dict[str, float]:
+    def steer(self, /, **strengths: float | None) -> dict[str, float]:
         """Say what the person wants of replies, by name: ``steer(concise=+1, humour=-0.5)``.
 
         Any attribute may be named, or either of its poles (``concise`` is ``length`` the other way
