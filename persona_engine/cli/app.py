@@ -20,6 +20,7 @@ from persona_engine.cli import (
     fit,
     instructions,
     keys,
+    mcp,
     onboard,
     plugins,
     profile,
@@ -57,6 +58,7 @@ for module in (
     plugins,
     doctor,
     serve,
+    mcp,
 ):
     module.register(app)
 app.add_typer(weights.app, name="weights")
