@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from persona_engine.config import Settings
 
-_ORIGIN = r"^https?://[A-Za-z0-9.*-]+(:\d{1,5})?$"
+_ORIGIN = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 
 
 class ServerSettings(Settings):
@@ -35,6 +35,7 @@ class ServerSettings(Settings):
         shutdown_seconds: How long requests may go on once the server is told to stop.
         preload: Whether the model is loaded at start, and not by the first request that needs it.
         most_replies: Largest ``n`` of a request for replies.
+        evaluation: File ``results.json`` of `persona evaluate` that admins are shown, if any.
         metrics: Whether ``/metrics`` tells Prometheus what was done and how long it took.
         metrics_token: What ``/metrics`` wants to hear as bearer token; without one it is served on
             loopback addresses only.
@@ -42,9 +43,6 @@ class ServerSettings(Settings):
             ``http://localhost:4318``; what ``OTEL_EXPORTER_OTLP_ENDPOINT`` says if omitted, and
             nowhere where that is not set either.
         observe_tenants: Whether metrics and traces name the tenant.
-        evaluations: Folder of `persona evaluate --out` whose report the console shows, by tenant.
-        embed_in: Origins whose pages may frame the onboarding page, such as
-            ``https://chat.example.com``.
         link_seconds: How long a link to the onboarding page may be used.
         link_secret: What such links are signed with; made anew at each start if omitted, and to be
             set where servers on several hosts share the work.
@@ -70,12 +68,19 @@ class ServerSettings(Settings):
     shutdown_seconds: float = Field(default=30.0, ge=0.0)
     preload: bool = True
     most_replies: int = Field(default=8, ge=1, le=64)
+    https: bool = False
+    requests_per_minute: int | None = Field(default=6_000, ge=1, le=1_000_000)
+    most_body_bytes: int = Field(default=1 << 20, ge=1 << 10)
+    most_import_bytes: int = Field(default=64 << 20, ge=1 << 10)
+    body_seconds: float = Field(default=30.0, gt=0.0)
+    idempotency_hours: float = Field(default=24.0, gt=0.0, le=24.0 * 365)
+    session_hours: float = Field(default=8.0, gt=0.0, le=24.0 * 30)
+    embed_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    evaluation: Path | None = None
     metrics: bool = False
     metrics_token: SecretStr | None = None
     otlp_endpoint: str | None = None
     observe_tenants: bool = False
-    evaluations: dict[str, Path] = Field(default_factory=dict)
-    embed_in: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
     link_seconds: float = Field(default=900.0, gt=0.0, le=86_400.0)
     link_secret: SecretStr = Field(
         default_factory=lambda: SecretStr(secrets.token_urlsafe(32)), min_length=16

@@ -10,6 +10,8 @@ from persona_engine.store import integrity, migrate, schema, scrub
 from persona_engine.store.api_keys import ApiKeys
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.database import BUSY_SECONDS, Database, Dialect
+from persona_engine.store.rates import Rates
+from persona_engine.store.sessions import Sessions
 from persona_engine.store.tenant_store import TenantStore
 from persona_engine.store.user_store import UserStore
 from persona_engine.store.validate import check_scope, check_scope_name
@@ -76,6 +78,16 @@ class Store:
     def api_keys(self) -> ApiKeys:
         """Who may call the server, for every tenant."""
         return ApiKeys(self._database, self._clock)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of the console."""
+        return Sessions(self._database, self._clock)
+
+    @property
+    def rates(self) -> Rates:
+        """How many requests each key may still make."""
+        return Rates(self._database, self._clock)
 
     def flush_log(self, *, patience: float = 0.05) -> bool:
         """Cut off SQLite's write-ahead log, so that what was deleted is not in it any more.

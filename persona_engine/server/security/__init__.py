@@ -6,8 +6,14 @@ from fastapi import FastAPI
 
 from persona_engine.engine import PersonaEngine
 from persona_engine.errors import ConfigError
+from persona_engine.server.security.headers import SecurityHeaders
 from persona_engine.server.security.keys import Keys
+from persona_engine.server.security.limits import BodyLimit
 from persona_engine.server.security.loopback import is_loopback
+from persona_engine.server.security.rates import RateLimits
+from persona_engine.server.security.request_ids import RequestIds
+from persona_engine.server.security.sessions import ConsoleSessions
+from persona_engine.server.security.unforeseen import Unforeseen
 from persona_engine.server.settings import ServerSettings
 from persona_engine.store import Store
 
@@ -15,8 +21,31 @@ __all__ = ["check_start", "install"]
 
 
 def install(app: FastAPI, settings: ServerSettings, engine: PersonaEngine) -> None:
-    """Protect an app; to be called once its routes are there."""
-    app.state.keys = Keys(engine.store, open_to_loopback=settings.insecure_loopback)
+    """Protect an app: give it what routes ask for, and put the middleware around it."""
+    sessions = ConsoleSessions(
+        engine.store, seconds=settings.session_hours * 3600.0, https=settings.https
+    )
+    app.state.sessions = sessions
+    app.state.keys = Keys(
+        engine.store,
+        sessions=sessions,
+        rates=RateLimits(engine.store, per_minute=settings.requests_per_minute),
+        open_to_loopback=settings.insecure_loopback,
+    )
+    _add_middleware(app, settings)
+
+
+def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
+    """Add it from the inside out."""
+    app.add_middleware(Unforeseen)
+    app.add_middleware(
+        BodyLimit,
+        most=settings.most_body_bytes,
+        most_imported=settings.most_import_bytes,
+        seconds=settings.body_seconds,
+    )
+    app.add_middleware(SecurityHeaders, https=settings.https, embedded_by=settings.embed_origins)
+    app.add_middleware(RequestIds)
 
 
 def check_start(settings: ServerSettings, store: Store) -> None:

@@ -16,6 +16,8 @@ from starlette.requests import HTTPConnection
 from persona_engine.errors import StoreError
 from persona_engine.server.problems import Problem, RefusedError
 from persona_engine.server.security.loopback import from_loopback
+from persona_engine.server.security.rates import RateLimits
+from persona_engine.server.security.sessions import ConsoleSessions
 from persona_engine.store import KEY_SCOPES, ApiKey, ApiKeys, KeyScope, Store
 
 logger = logging.getLogger("persona_engine.server")
@@ -72,30 +74,47 @@ class Keys:
 
     Args:
         store: Where the keys are; read at each request, so that a revoked one stops at once.
+        sessions: Of the console, whose cookies stand for keys; None where there are none.
+        rates: How many requests a key may make; None for as many as it likes.
         open_to_loopback: Whether requests of this machine need no key.
     """
 
-    def __init__(self, store: Store, *, open_to_loopback: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sessions: ConsoleSessions | None = None,
+        rates: RateLimits | None = None,
+        open_to_loopback: bool = False,
+    ) -> None:
         self._keys: ApiKeys = store.api_keys
+        self._sessions = sessions
+        self._rates = rates
         self._open = open_to_loopback
 
     def caller(self, request: HTTPConnection) -> Caller | None:
         """Return who calls, or None for a stranger; it reads the database.
 
         Raises:
-            RefusedError: The server needs no key, and this does not come from its machine.
+            RefusedError: The server needs no key, and this does not come from its machine; or it
+                has a session, and does not come from a page of the console.
         """
         header = request.headers.get("Authorization")
         if header is None:
-            return self._without_key(request)
+            session = None if self._sessions is None else self._sessions.key(request)
+            return self._without_key(request) if session is None else self._used(session)
         scheme, secret = get_authorization_scheme_param(header)
         key = self._keys.find(secret if scheme.lower() == "bearer" else "")
         return None if key is None else self._used(key)
 
-    def of_secret(self, secret: str) -> Caller | None:
-        """Return whom a secret belongs to, or None."""
-        key = self._keys.find(secret)
-        return None if key is None else self._used(key)
+    async def admit(self, caller: Caller) -> None:
+        """Count a request of a key.
+
+        Raises:
+            RefusedError: There were too many.
+        """
+        if self._rates is not None:
+            await self._rates.take(caller)
 
     def _without_key(self, request: HTTPConnection) -> Caller | None:
         if not self._open:
@@ -115,7 +134,8 @@ class Keys:
 def allowed(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency of routes that need a scope; it gives who calls.
 
-    It answers 401 to whom has no valid key, and 403 to whom lacks the scope.
+    It answers 401 to whom has no valid key, 429 to whom asks too often, and 403 to whom lacks the
+    scope.
 
     Examples:
         >>> from typing import Annotated
@@ -130,6 +150,9 @@ def allowed(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         found = await caller_of(request)
         if found is None:
             raise RefusedError(UNKNOWN)
+        if not getattr(request.state, "admitted", False):
+            request.state.admitted = True
+            await request.app.state.keys.admit(found)
         if not found.may(scope):
             raise RefusedError(_lacks(scope))
         return found
