@@ -35,6 +35,16 @@ class ServerSettings(Settings):
         shutdown_seconds: How long requests may go on once the server is told to stop.
         preload: Whether the model is loaded at start, and not by the first request that needs it.
         most_replies: Largest ``n`` of a request for replies.
+        https: Whether clients reach the server by https, through a proxy that ends it: browsers are
+            told to keep to it, and cookies never travel without.
+        requests_per_minute: Of each key that has no limit of its own; None for no limit.
+        most_body_bytes: Largest body of a request.
+        most_import_bytes: Largest body of an import.
+        body_seconds: Time in which a body must arrive.
+        idempotency_hours: How long the answer to a request with an `Idempotency-Key` is kept.
+        session_hours: How long one is logged in to the console.
+        embed_origins: Origins whose pages may show the pages under ``/embed`` in a frame, such as
+            ``https://chat.example``.
         evaluation: File ``results.json`` of `persona evaluate` that admins are shown, if any.
         metrics: Whether ``/metrics`` tells Prometheus what was done and how long it took.
         metrics_token: What ``/metrics`` wants to hear as bearer token; without one it is served on
