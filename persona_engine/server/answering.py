@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from persona_engine import __version__
 from persona_engine.server.problems import openai_error, problem_of
@@ -13,11 +14,8 @@ from persona_engine.server.replying import Grown
 from persona_engine.server.schemas.chat import (
     AnswerMessage,
     ChatCompletion,
-    ChatCompletionChunk,
     ChatRequest,
     Choice,
-    ChunkChoice,
-    Delta,
     PersonaTold,
     Usage,
 )
@@ -39,6 +37,8 @@ class Answer:
         self._id = reply_id
         self._created = int(time.time())
         self._model = asked.model
+        options = asked.stream_options
+        self._tells_usage = options is not None and bool(options.include_usage)
         name = f"{asked.model}\0{__version__}"
         self._fingerprint = f"fp_{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
@@ -69,41 +69,40 @@ class Answer:
             async for each in grown:
                 if each.index not in seen:
                     seen.add(each.index)
-                    yield self._event(each.index, Delta(role="assistant", content=""))
+                    yield self._event(each.index, {"role": "assistant", "content": ""})
                 if each.reply is None:
-                    yield self._event(each.index, Delta(content=each.piece))
+                    yield self._event(each.index, {"content": each.piece})
                 else:
                     replies[each.index] = each.reply
-                    yield self._event(each.index, Delta(), each.reply)
+                    yield self._event(each.index, {}, each.reply)
         except Exception as error:
             if not seen:
                 raise
-            yield _told(openai_error(problem_of(error)))
+            yield _sent(openai_error(problem_of(error)))
             return
-        options = self._asked.stream_options
-        if options is not None and options.include_usage:
+        if self._tells_usage:
             yield self._chunk([], _usage(list(replies.values())))
         yield DONE
 
-    def _event(self, index: int, delta: Delta, reply: Reply | None = None) -> str:
-        choice = ChunkChoice(
-            index=index,
-            delta=delta,
-            finish_reason=None if reply is None else reply.ended,
-            persona=None if reply is None else self._told(reply),
-        )
+    def _event(self, index: int, delta: Mapping[str, str], reply: Reply | None = None) -> str:
+        choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": None}
+        if reply is not None:
+            choice["finish_reason"] = reply.ended
+            choice["persona"] = self._told(reply).model_dump()
         return self._chunk([choice], None)
 
-    def _chunk(self, choices: list[ChunkChoice], usage: Usage | None) -> str:
-        chunk = ChatCompletionChunk(
-            id=self._id,
-            created=self._created,
-            model=self._model,
-            choices=choices,
-            usage=usage,
-            system_fingerprint=self._fingerprint,
-        )
-        return f"data: {chunk.model_dump_json()}\n\n"
+    def _chunk(self, choices: Sequence[Mapping[str, Any]], usage: Usage | None) -> str:
+        body: dict[str, Any] = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+            "choices": choices,
+            "system_fingerprint": self._fingerprint,
+        }
+        if self._tells_usage:
+            body["usage"] = None if usage is None else usage.model_dump()
+        return _sent(body)
 
     def _told(self, reply: Reply) -> PersonaTold:
         return PersonaTold(
@@ -122,5 +121,5 @@ def _usage(replies: Sequence[Reply]) -> Usage:
     )
 
 
-def _told(body: dict[str, object]) -> str:
+def _sent(body: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(body)}\n\n"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from persona_engine.engine import PersonaEngine
 from persona_engine.server import names
+from persona_engine.server.conversations import message
 from persona_engine.server.problems import Problem, RefusedError
-from persona_engine.server.schemas.chat import ChatMessage, ChatRequest, PersonaOptions
+from persona_engine.server.schemas.chat import ChatRequest, PersonaOptions
 from persona_engine.server.settings import ServerSettings
 from persona_engine.streaming import ReplyStream
-from persona_engine.types import Message
 
 _SEEDS = 2**31
 _LEAST_TOP_P = 1e-6  # OpenAI's API takes 0 for the likeliest token
@@ -54,7 +54,7 @@ def streams(
     known = asked.user is not None
     user = engine.user(asked.user if asked.user is not None else _NOBODY, tenant=tenant)
     seed = secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed % 2**63
-    messages = [_message(each) for each in asked.messages]
+    messages = [message(each) for each in asked.messages]
     longest = asked.max_completion_tokens or asked.max_tokens
     return [
         user.stream(
@@ -109,17 +109,6 @@ def _check_decoder(engine: PersonaEngine, decoder: str | None) -> None:
     if decoder is not None and decoder not in known:
         what = f"persona.decoder is {decoder!r}, expected one of {', '.join(known)}"
         raise _refused("persona.decoder", what)
-
-
-def _message(given: ChatMessage) -> Message:
-    role = "system" if given.role == "developer" else given.role
-    content = given.content
-    if isinstance(content, list):
-        content = "\n".join(part.text for part in content)
-    message: Message = {"role": role, "content": content or ""}
-    if given.name is not None:
-        message["name"] = given.name
-    return message
 
 
 def _stops(given: str | Sequence[str] | None) -> tuple[str, ...]:

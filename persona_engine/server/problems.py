@@ -6,6 +6,7 @@ clients raise the errors that their users know.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from persona_engine.errors import (
     ArtefactError,
     ConflictError,
     FingerprintMismatchError,
+    GenerationError,
     InvalidInputError,
     MissingExtraError,
     NoPopulationError,
@@ -42,9 +44,14 @@ _STATUS: tuple[tuple[type[PersonaError], int, str], ...] = (
     (NoPopulationError, 409, "no_population"),
     (ArtefactError, 409, "damaged_artefact"),
     (MissingExtraError, 501, "missing_extra"),
-    (StoreUnavailableError, 503, "unavailable"),
-    (WeightsError, 503, "unavailable"),
 )
+
+_NOT_NOW: tuple[tuple[type[PersonaError], str], ...] = (
+    (StoreUnavailableError, "the database cannot be used now"),
+    (WeightsError, "the language model cannot be used now"),
+    (GenerationError, "the language model could not answer"),
+)
+_LATER = "try again later; the server's log says more"
 
 _TYPES = {
     400: "invalid_input",
@@ -94,6 +101,18 @@ class Problem:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+_UNFORESEEN = Problem(
+    500, "internal", "the server failed unexpectedly", "report it with the request's id"
+)
+
+
+class _Answered(JSONResponse):
+    """JSON that holds whatever was sent, even what UTF-8 cannot."""
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content).encode()
+
+
 class RefusedError(Exception):
     """Raised by a route to answer with a problem of its own."""
 
@@ -131,7 +150,7 @@ def answered(request: Request, problem: Problem) -> JSONResponse:
     openai = request.url.path.startswith(_OPENAI)
     status = 400 if openai and problem.status == 422 else problem.status
     body = openai_error(problem) if openai else _plain(request, problem)
-    return JSONResponse(body, status, headers=dict(problem.headers))
+    return _Answered(body, status, headers=dict(problem.headers))
 
 
 def openai_error(problem: Problem) -> dict[str, Any]:
@@ -176,9 +195,11 @@ def _plain(request: Request, problem: Problem) -> dict[str, Any]:
 def _of_engine(error: PersonaError) -> Problem:
     for kind, status, name in _STATUS:
         if isinstance(error, kind):
-            wait = (("Retry-After", "1"),) if status == 503 else ()
-            return Problem(status, name, error.message, error.remedy, headers=wait)
-    return Problem(500, "internal", error.message, error.remedy)
+            return Problem(status, name, error.message, error.remedy)
+    for kind, message in _NOT_NOW:
+        if isinstance(error, kind):  # the log tells operators which file or server it is
+            return Problem(503, "unavailable", message, _LATER, headers=(("Retry-After", "1"),))
+    return _UNFORESEEN
 
 
 def _of_fields(error: RequestValidationError) -> Problem:

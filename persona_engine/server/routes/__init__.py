@@ -2,7 +2,29 @@
 
 from fastapi import APIRouter
 
-from persona_engine.server.routes import chat, health, models
+from persona_engine.server.routes import (
+    adapters,
+    chat,
+    evaluation,
+    health,
+    instructions,
+    models,
+    onboarding,
+    populations,
+    preferences,
+    users,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, models.router, chat.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    models.router,
+    chat.router,
+    users.router,
+    preferences.router,
+    instructions.router,
+    onboarding.router,
+    populations.router,
+    adapters.router,
+    evaluation.router,
+)
 """Every router of the server, in the order in which the OpenAPI document lists them."""

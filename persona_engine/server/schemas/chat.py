@@ -6,26 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_Text = Annotated[str, Field(max_length=1_000_000)]
-
-
-class TextPart(BaseModel):
-    """One part of a message; only text is read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    type: Literal["text", "input_text", "output_text"]
-    text: _Text
-
-
-class ChatMessage(BaseModel):
-    """One message of a conversation."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: _Text | list[TextPart] | None = None
-    name: Annotated[str, Field(max_length=256)] | None = None
+from persona_engine.server.schemas.messages import ChatMessage
 
 
 class StreamOptions(BaseModel):
@@ -160,33 +141,4 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[Choice]
     usage: Usage
-    system_fingerprint: str
-
-
-class Delta(BaseModel):
-    """What a reply has grown by."""
-
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-
-
-class ChunkChoice(BaseModel):
-    """What one of the replies has grown by."""
-
-    index: int
-    delta: Delta
-    logprobs: None = None
-    finish_reason: Literal["stop", "length"] | None = None
-    persona: PersonaTold | None = None
-
-
-class ChatCompletionChunk(BaseModel):
-    """One event of a stream."""
-
-    id: str
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: Usage | None = None
     system_fingerprint: str
