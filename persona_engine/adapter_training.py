@@ -11,6 +11,7 @@ from persona_engine.adapters.told import TastesTold
 from persona_engine.adapters.training import train_adapters
 from persona_engine.adapters.training_report import AdapterReport
 from persona_engine.adapters.workshop import Order, Workshop
+from persona_engine.config import is_address
 from persona_engine.errors import ConfigError, NotFoundError
 from persona_engine.interfaces import Progress, TakesAdapters
 from persona_engine.runtime import Runtime
@@ -67,9 +68,9 @@ def _workshop(runtime: Runtime, tenant: str) -> Workshop:
             remedy="find them first: `persona cluster`, or engine.cluster()",
         )
     generator, name = runtime.generator, runtime.config.generator
-    if name is None or not isinstance(generator, TakesAdapters):
+    if name is None or is_address(name) or not isinstance(generator, TakesAdapters):
         raise ConfigError(
-            f"generator {generator.name!r} takes no adapters",
+            f"generator {generator.name!r} takes no adapters that are trained here",
             remedy="set generator_plugin to one that does, such as local",
         )
     weights = runtime.weights(name)

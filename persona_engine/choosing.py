@@ -10,7 +10,7 @@ from persona_engine.decoding import decode
 from persona_engine.decoding.cost import CostBook
 from persona_engine.decoding.plan import Allowance, Plan, choose_plan, measured_methods
 from persona_engine.errors import InvalidInputError
-from persona_engine.interfaces import Decoder, Generator, Reward
+from persona_engine.interfaces import Decoder, DrawsWholeReplies, Generator, Reward
 from persona_engine.plugins import Plugins
 from persona_engine.types import Budget, Conversation, DecodingRequest, Generation
 
@@ -110,6 +110,8 @@ class Decoders:
         alone = replace(request, candidates=1)
         if reward is None:
             return self._called(_PLAIN), alone, "plain decoding: nothing is known to choose by"
+        if isinstance(generator, DrawsWholeReplies):
+            return self._called(_PLAIN), request, "best of n: the generator draws whole replies"
         plan = self._plan(way, request, generator)
         if plan.method is None:
             return self._called(_PLAIN), alone, plan.words

@@ -66,6 +66,16 @@ class Settings(BaseSettings):
         return cls(**{**values, **overrides})
 
 
+def is_address(generator: str | None) -> bool:
+    """Say whether a generator is a server's address, and not weights on this machine.
+
+    Examples:
+        >>> is_address("http://127.0.0.1:8000/v1#smollm2"), is_address("smollm2-135m-instruct")
+        (True, False)
+    """
+    return generator is not None and generator.startswith(("http://", "https://"))
+
+
 class EngineConfig(Settings):
     """Settings of one engine.
 
@@ -74,12 +84,18 @@ class EngineConfig(Settings):
 
     Args:
         database: SQLAlchemy URL of the store.
-        generator: Weights of the language model, by name or path; None for a host that calls its
-            own model and only wants `personalize` and `rank`.
-        generator_plugin: Plugin that runs it.
+        generator: Weights of the language model, by name or path; the address of a server and the
+            name of its model, such as ``http://127.0.0.1:8000/v1#smollm2``; None for a host that
+            calls its own model and only wants `personalize` and `rank`.
+        generator_plugin: Plugin that runs it; for an address ``openai_compatible`` unless another
+            than ``local`` is named.
         sentence_encoder: Weights of the sentence encoder, by name or path.
         feature_encoder: Which features rewards are learned on: ``generator`` reads the language
-            model's hidden states; any other name is an encoder plugin run on ``sentence_encoder``.
+            model's hidden states, or is ``sentence`` where that is elsewhere; any other name is an
+            encoder plugin.
+        feature_weights: Weights that it is run on, by name or path; those of ``sentence_encoder``
+            if omitted. ``hidden-state`` on ``smollm2-135m-instruct`` has a population that comes
+            with the package.
         reward_model: Plugin that learns what users prefer.
         decoder: Plugin that produces replies; ``auto`` spends ``decoding_budget`` on what gains
             most.
@@ -155,6 +171,7 @@ class EngineConfig(Settings):
     generator_plugin: str = "local"
     sentence_encoder: str = "all-minilm-l6-v2"
     feature_encoder: str = GENERATOR_FEATURES
+    feature_weights: str | None = None
     reward_model: str = "hierarchical"
     decoder: str = "best_of_n"
     decoding_budget: str | float = "2x"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from persona_engine.config import is_address
 from persona_engine.errors import PersonaError
 from persona_engine.runtime import Runtime
 from persona_engine.weights import KNOWN, resolve, verify
@@ -44,8 +45,10 @@ def diagnose(runtime: Runtime, tenant: str) -> tuple[Check, ...]:
 
 
 def _weights(runtime: Runtime) -> Iterator[Check]:
-    for name in dict.fromkeys((runtime.config.generator, runtime.config.sentence_encoder)):
-        if name is None:
+    config = runtime.config
+    named = (config.generator, config.sentence_encoder, config.feature_weights)
+    for name in dict.fromkeys(named):
+        if name is None or is_address(name):
             continue
         label = f"weights {name}"
         remedy = f"persona weights pull {name}" if name in KNOWN else "correct the path"

@@ -55,7 +55,8 @@ def persona_generators() -> Mapping[str, Callable[..., Generator]]:
     """Register generators, which are language models that continue conversations.
 
     Called once, when an engine starts. The factory is called with ``weights`` (path of the local
-    model folder) and the plugin's settings, and returns a `Generator`.
+    model folder) and the plugin's settings, and returns a `Generator`. That of one elsewhere is
+    called with ``address`` and ``encoder``; see `persona_engine.interfaces.DrawsWholeReplies`.
     """
     raise AssertionError("a hook specification is never called")
 

@@ -11,7 +11,7 @@ from persona_engine.adapters.clustering import Clusters
 from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes
 from persona_engine.choosing import Decoders
-from persona_engine.config import GENERATOR_FEATURES, EngineConfig
+from persona_engine.config import GENERATOR_FEATURES, EngineConfig, is_address
 from persona_engine.decoding.cost import CostBook
 from persona_engine.encoders.lazy import LazyEncoder
 from persona_engine.errors import ConfigError
@@ -205,8 +205,8 @@ class Runtime(Indexes):
         """
         if self.config.adapter_base is not None:
             return self.config.adapter_base
-        if self.config.generator is None:
-            what = "generator and adapter_base are None: adapters are for one model"
+        if self.config.generator is None or is_address(self.config.generator):
+            what = "the generator is elsewhere, adapter_base is None: adapters are for one model"
             raise ConfigError(what, remedy="set adapter_base to the hash of the model you serve")
         return weights_hash(self.weights(self.config.generator))[:16]
 
@@ -246,7 +246,7 @@ class Runtime(Indexes):
 
     def _context(self) -> Context:
         """Return what models of texts may ask: the language model, where there is one."""
-        if self.config.generator is None:
+        if not self._generates_here:
             return Context()
         return Context(log_likelihood=self._log_likelihood)
 
@@ -256,8 +256,8 @@ class Runtime(Indexes):
         return self.generator.log_likelihood(conversations, responses)  # loaded when first asked
 
     def count_tokens(self, text: str) -> int:
-        """Return a text's length in the generator's tokens, or a careful estimate without one."""
-        if self.config.generator is None:
+        """Return a text's length in tokens; a careful estimate where the generator is elsewhere."""
+        if not self._generates_here:
             # Three bytes a token is more tokens than any common tokenizer makes of prose.
             return math.ceil(len(text.encode()) / 3)
         return self._counted(text)
@@ -327,17 +327,24 @@ class Runtime(Indexes):
         return self._once("bank_features", make)
 
     def _feature_encoder(self) -> Encoder:
-        if self.config.feature_encoder != GENERATOR_FEATURES:
-            return LazyEncoder(lambda: self._sentence_encoder(self.config.feature_encoder))
-        if self.config.generator is None:
-            return LazyEncoder(lambda: self._sentence_encoder("sentence"))
-        return LazyEncoder(lambda: self.generator.feature_encoder)
+        name = self.config.feature_encoder
+        if name == GENERATOR_FEATURES and self._generates_here:
+            return LazyEncoder(lambda: self.generator.feature_encoder)
+        plugin = "sentence" if name == GENERATOR_FEATURES else name
+        return LazyEncoder(lambda: self._encoder(plugin, self.config.feature_weights))
+
+    @property
+    def _generates_here(self) -> bool:
+        return self.config.generator is not None and not is_address(self.config.generator)
 
     def _sentence_encoder(self, plugin: str) -> Encoder:
+        return self._encoder(plugin, None)
+
+    def _encoder(self, plugin: str, weights: str | None) -> Encoder:
         return self.plugins.create(
             "encoder",
             plugin,
-            weights=self.weights(self.config.sentence_encoder),
+            weights=self.weights(weights or self.config.sentence_encoder),
             **self._settings(plugin),
         )
 
@@ -348,6 +355,11 @@ class Runtime(Indexes):
                 "generator is None, but a reply was to be generated",
                 remedy="set generator, or use personalize() and rank() with your own model",
             )
-        return self.plugins.create(
-            "generator", plugin, weights=self.weights(name), **self._settings(plugin)
-        )
+        settings = self._settings(plugin)
+        if is_address(name):
+            plugin = "openai_compatible" if plugin == "local" else plugin
+            settings, encoder = self._settings(plugin), self.learner.features.encoder
+            return self.plugins.create(
+                "generator", plugin, address=name, encoder=encoder, **settings
+            )
+        return self.plugins.create("generator", plugin, weights=self.weights(name), **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,11 +124,12 @@ def _added(request: DecodingRequest) -> list[str]:
 
 
 def _candidate(draft: _Draft, place: int, branches: Branches, verdict: Verdict) -> Candidate:
+    log_prob = float(branches.log_probs[draft.branch])
     return Candidate(
         text=draft.text,
         reward=verdict.rewards.get(place),
         spread=verdict.spreads.get(place),
         tokens=branches.token_counts[draft.branch],
-        log_prob=None if draft.edits else float(branches.log_probs[draft.branch]),
+        log_prob=None if draft.edits or not math.isfinite(log_prob) else log_prob,
         edits=draft.edits,
     )

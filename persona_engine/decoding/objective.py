@@ -77,7 +77,18 @@ class Objective:
     def bonus(
         self, *, log_probs: Sequence[float] | FloatArray, tokens: Sequence[int]
     ) -> FloatArray:
-        """Return what likelihood adds to J, ``(B,)``: w times the mean over a text's tokens."""
+        """Return what likelihood adds to J, ``(B,)``: w times the mean over a text's tokens.
+
+        Raises:
+            ConfigError: It counts, and a log-probability is not known.
+        """
+        if self.likelihood and not np.isfinite(log_probs).all():
+            raise ConfigError(
+                f"likelihood is {self.likelihood!r}, but the generator offers no log-probabilities",
+                remedy="set likelihood to 0",
+            )
+        if not self.likelihood:
+            return np.zeros(len(tokens), np.float32)
         lengths = np.maximum(np.asarray(tokens, np.float32), np.float32(1.0))
         mean: FloatArray = np.divide(log_probs, lengths, dtype=np.float32)
         return np.float32(self.likelihood) * mean

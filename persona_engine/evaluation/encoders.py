@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from persona_engine.config import EngineConfig
+from persona_engine.config import EngineConfig, is_address
 from persona_engine.errors import ConfigError
 from persona_engine.evaluation.dataset import Dataset
 from persona_engine.evaluation.features import Features, encode
@@ -49,9 +49,11 @@ def features_by_name(
     if plugin not in plugins.names("encoder"):
         plugins.create("encoder", plugin)  # raises, and says which there are
     weights = config.generator if plugin == DEFAULT else config.sentence_encoder
+    if is_address(weights):
+        weights = config.feature_weights
     if weights is None:
         raise ConfigError(
-            f"encoder {plugin!r} reads the generator's hidden states, but generator is None",
+            f"encoder {plugin!r} reads the generator's hidden states, but no generator is here",
             remedy="pass --generator NAME, or --encoder sentence",
         )
     encoder = plugins.create(

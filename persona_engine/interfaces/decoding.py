@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from persona_engine.interfaces.vectors import Encoder
 from persona_engine.types import (
@@ -133,6 +133,35 @@ class TakesAdapters(Generator, Protocol):
         adapter: str | None = None,
     ) -> FloatArray:
         """Return the log-probabilities ``(n,)`` that the model with an adapter gives."""
+
+
+@runtime_checkable
+class DrawsWholeReplies(Protocol):
+    """A generator elsewhere, which gives replies and shows nothing of how they come about.
+
+    Its branches step, are dropped and have features; where there are no log-probabilities they are
+    not a number. Whatever needs the next token's distribution, or a reply to go on from another
+    one's beginning, raises `persona_engine.errors.GenerationError`, and so does
+    `Generator.log_likelihood`. Its factory is called with ``address`` and ``encoder``, the encoder
+    of the features that rewards are learned on, instead of ``weights``.
+
+    Attributes:
+        draws_whole_replies: True.
+    """
+
+    draws_whole_replies: Literal[True]
+
+
+@runtime_checkable
+class SharesBatches(Protocol):
+    """A generator whose replies to several requests can grow in one batch."""
+
+    def share_batches(self, most_rows: int) -> None:
+        """Let the replies of requests that come together read their tokens together.
+
+        Args:
+            most_rows: Rows that are read at once.
+        """
 
 
 @runtime_checkable
