@@ -215,8 +215,8 @@ def _agreement(root: Path, targets: Sequence[str], *, seed: int) -> dict[str, Fi
     from decoding_models import rival
 
     exact = persona_generators()["local"](weights=folder(), dtype="float32")
-    _load(exact, root)
-    model = _write_adapters(root / "again", targets, seed=seed, dtype="float32")
+    model = _write_adapters(root / "exact", targets, seed=seed, dtype="float32")
+    _load(exact, root / "exact")  # the others' matrices were drawn in bfloat16
     ask = long_prompt(QUICK_PROMPT)
     prompts = [Prompt((Reading(ask, adapter=_name(n)),)) for n in range(ADAPTERS)]
     branches = exact.prefill_each(prompts, seed=0)
