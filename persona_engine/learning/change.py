@@ -17,6 +17,7 @@ instead of an average of two tastes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Changes:
 
     def watches(self, model: RewardModel) -> bool:
         """Return whether changes of taste are looked for with this model."""
-        return self.hazard > 0.0 and model.personal and isinstance(model, ComparesHistories)
+        return self.hazard > 0.0 and model.personal and _compares_histories(type(model))
 
     def validity(
         self, model: RewardModel, population: Population, evidence: Evidence
@@ -84,6 +85,11 @@ class Changes:
         # A model that is sure of single answers would hear even a faint one of them.
         held = np.where(valid < _GIVEN_UP, np.float32(0.0), valid)
         return replace(evidence, weight=evidence.weight * held)
+
+
+@cache  # a protocol's check takes as long as ten statements
+def _compares_histories(kind: type[RewardModel]) -> bool:
+    return issubclass(kind, ComparesHistories)
 
 
 def _thinned(count: int, dense: int) -> IntArray:

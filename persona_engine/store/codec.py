@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from persona_engine.errors import ArtefactError, InvalidInputError
+from persona_engine.store.tensors import pack, unpack
 from persona_engine.types import Arrays, Clustering, FloatArray, Population, Posterior
 
 _FORMAT = "1"
 _STATE = "state."
-_HEADER_LENGTH = struct.Struct("<Q")
 
 
 def encode_posterior(posterior: Posterior) -> bytes:
@@ -131,11 +128,11 @@ def decode_vector(blob: bytes, width: int) -> FloatArray | None:
 
 
 def _encode(what: str, arrays: Arrays, about: dict[str, str]) -> bytes:
-    contiguous = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+    values = {name: np.asarray(value) for name, value in arrays.items()}
     try:
-        return save(contiguous, about)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        kinds = {name: value.dtype.str for name, value in contiguous.items()}
+        return pack(values, about)
+    except (TypeError, ValueError) as error:
+        kinds = {name: value.dtype.str for name, value in values.items()}
         raise InvalidInputError(
             f"the {what} has arrays of {kinds}, expected numbers: {error}",
             remedy="keep only numeric arrays in the plugin's state",
@@ -144,10 +141,8 @@ def _encode(what: str, arrays: Arrays, about: dict[str, str]) -> bytes:
 
 def _decode(what: str, blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     try:
-        arrays = load(blob)
-        length = _HEADER_LENGTH.unpack_from(blob)[0]
-        about = json.loads(blob[_HEADER_LENGTH.size : _HEADER_LENGTH.size + length])["__metadata__"]
-    except (SafetensorError, KeyError, TypeError, ValueError, struct.error) as error:
+        arrays, about = unpack(blob)
+    except ValueError as error:
         raise _damaged(what, str(error)) from error
     if about.get("format") != _FORMAT:
         raise _damaged(what, f"format is {about.get('format')!r}, expected {_FORMAT!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii as _quoted
 from operator import itemgetter
 
 from sqlalchemy import Connection, bindparam, select
@@ -43,8 +44,10 @@ def content_key(prompt: Conversation | str, response: str) -> str:
         >>> content_key("Hi", "Hello!") == content_key(conversation, "Hello!")
         True
     """
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    content = _JSON.encode([list(messages), response])
+    if isinstance(prompt, str):
+        content = f'[[{{"content": {_quoted(prompt)}, "role": "user"}}], {_quoted(response)}]'
+    else:
+        content = _JSON.encode([list(prompt), response])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -96,10 +96,11 @@ def tastes(population: Population, posteriors: Sequence[Posterior], features: Fl
     mean = np.array([each.mean for each in posteriors], np.float32).reshape(users, rank)
     covariance = np.array([each.covariance for each in posteriors], np.float32)
     turned = latent @ covariance.reshape(users, rank, rank)  # (U, B, K)
-    personal = np.maximum(np.einsum("ubk,bk->ub", turned, latent), 0.0)
+    variance = np.maximum(np.einsum("ubk,bk->ub", turned, latent), 0.0)
+    if "width" in population.arrays:
+        variance *= population.arrays["width"]
     shared = features @ population.arrays["shared_factor"]  # (B, R)
-    width = population.arrays["width"] if "width" in population.arrays else np.float32(1.0)
-    variance = width * personal + np.einsum("br,br->b", shared, shared)
+    variance += np.einsum("br,br->b", shared, shared)
     return Score(projected[:, 0] + mean @ latent.T, np.sqrt(variance))
 
 
