@@ -32,7 +32,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
         "fspo",
     },
     "encoder": {"hidden-state", "sentence"},
-    "generator": {"local"},
+    "generator": {"local", "openai_compatible"},
     "decoder": {"best_of_n", "blockwise", "logit_arithmetic", "token_search"},
     "instruction_verifier": {"constraints", "adherence"},
     "instruction_selector": {"embedding_selector", "applicability", "likelihood_selector"},
