@@ -9,6 +9,7 @@ import typer
 
 from persona_engine.cli import (
     adapters,
+    audit,
     chat,
     cluster,
     data,
@@ -65,6 +66,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(db.app, name="db")
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 
 
 @app.callback()

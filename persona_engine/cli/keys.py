@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +10,13 @@ import typer
 from persona_engine.cli.groups import Commands
 from persona_engine.cli.options import JsonOption, options_of
 from persona_engine.cli.output import jsonable, print_json, print_table, stderr, stdout
+from persona_engine.cli.times import long_of
 from persona_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from persona_engine.store import ApiKey
 
 _COLUMNS = ("key", "label", "scopes", "per minute", "status", "created", "expires", "last used")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _NO_TIME = "never"
 
 app = Commands(no_args_is_help=True, help="The keys that open the server for a tenant.")
@@ -104,10 +103,10 @@ def moment_of(text: str, now: datetime) -> datetime | None:
     """
     if text == _NO_TIME:
         return None
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
+    length = long_of(text)
     try:
-        if found:
-            return now + timedelta(**{_UNITS[found[2]]: int(found[1])})
+        if length is not None:
+            return now + length
     except OverflowError:
         pass
     raise InvalidInputError(

@@ -30,9 +30,13 @@ def stderr() -> Console:
 
 def print_json(value: object) -> None:
     """Print one JSON document on stdout; numbers that JSON cannot hold become null."""
-    text = json.dumps(jsonable(value), ensure_ascii=not _speaks_unicode(), allow_nan=False)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(json_line(value, ascii_only=not _speaks_unicode()) + "\n")
     sys.stdout.flush()
+
+
+def json_line(value: object, *, ascii_only: bool = False) -> str:
+    """Return a value as one line of JSON; numbers that JSON cannot hold become null."""
+    return json.dumps(jsonable(value), ensure_ascii=ascii_only, allow_nan=False)
 
 
 def jsonable(value: object) -> Any:  # noqa: ANN401  # whatever JSON may hold

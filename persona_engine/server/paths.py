@@ -26,7 +26,8 @@ class EncodedSlashes:
         raw: bytes = scope.get("raw_path") or b""
         if scope["type"] == "http" and _ENCODED.search(raw):
             path = _ENCODED.sub(b"%1F", raw.partition(b"?")[0])
-            scope = {**scope, "path": unquote(path.decode("latin-1"))}
+            # In place: what stands around this looks for the route, and whom it is about, in there.
+            scope["path"] = unquote(path.decode("latin-1"))
         await self._app(scope, receive, send)
 
 

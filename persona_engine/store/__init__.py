@@ -4,6 +4,7 @@ The only importer of sqlalchemy and alembic.
 """
 
 from persona_engine.store.api_keys import KEY_SCOPES, ApiKey, ApiKeys, KeyScope, NewApiKey
+from persona_engine.store.audit import AuditQuery
 from persona_engine.store.bulk import ImportedComparison
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.embeddings import content_key
@@ -19,6 +20,7 @@ from persona_engine.store.records import (
     Fold,
     ForgottenRows,
     NewAdapter,
+    NewAuditEvent,
     NewComparison,
     PopulationRow,
     RatingRow,
@@ -37,6 +39,7 @@ __all__ = [
     "ApiKeys",
     "Artefact",
     "AuditEvent",
+    "AuditQuery",
     "Clock",
     "ClusterRow",
     "ClusteringRow",
@@ -47,6 +50,7 @@ __all__ = [
     "KeyScope",
     "NewAdapter",
     "NewApiKey",
+    "NewAuditEvent",
     "NewComparison",
     "PopulationRow",
     "RatingRow",

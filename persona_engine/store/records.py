@@ -257,10 +257,36 @@ class ForgottenRows:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Something that was done to somebody's data; ``subject`` is the sha256 of the user's name."""
+    """Something that was done to somebody's data.
+
+    Args:
+        id: Of the event.
+        subject: The sha256 of the user's name; empty where it is about no single user.
+        action: ``read``, ``write``, ``export``, ``delete``, or what the engine itself did.
+        detail: JSON without personal content.
+        created_at: When.
+        actor: The key that it was done with, or None without the server.
+        request: The request's id, likewise.
+        number: Its place in the trail; later events have higher ones.
+    """
 
     id: str
     subject: str
     action: str
     detail: Mapping[str, Any]
     created_at: datetime
+    actor: str | None = None
+    request: str | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewAuditEvent:
+    """What is to be appended to the trail of a tenant; ``user`` is None for no single one."""
+
+    tenant: str
+    user: str | None
+    action: str
+    detail: Mapping[str, Any]
+    actor: str | None = None
+    request: str | None = None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from persona_engine.observing import SILENT, Observer
-from persona_engine.store import integrity, migrate, schema, scrub
+from persona_engine.store import audit, integrity, migrate, schema, scrub
 from persona_engine.store.api_keys import ApiKeys
-from persona_engine.store.clock import Clock, utc_now
+from persona_engine.store.clock import Clock, to_micros, utc_now
 from persona_engine.store.database import BUSY_SECONDS, Database, Dialect
 from persona_engine.store.rates import Rates
+from persona_engine.store.records import NewAuditEvent
 from persona_engine.store.sessions import Sessions
 from persona_engine.store.tenant_store import TenantStore
 from persona_engine.store.user_store import UserStore
@@ -88,6 +90,14 @@ class Store:
     def rates(self) -> Rates:
         """How many requests each key may still make."""
         return Rates(self._database, self._clock)
+
+    def audit(self, events: Sequence[NewAuditEvent]) -> None:
+        """Append events of any tenants to their audit trails, all or none.
+
+        Raises:
+            InvalidInputError: An action is no name, or a detail is no JSON.
+        """
+        audit.write_all(self._database, events, now=to_micros(self._clock()))
 
     def flush_log(self, *, patience: float = 0.05) -> bool:
         """Cut off SQLite's write-ahead log, so that what was deleted is not in it any more.

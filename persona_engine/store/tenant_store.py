@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from persona_engine.store import (
     adapters,
@@ -15,6 +16,7 @@ from persona_engine.store import (
     replies,
     traits,
 )
+from persona_engine.store.audit import EVERYTHING, AuditQuery
 from persona_engine.store.clock import to_micros
 from persona_engine.store.records import (
     AdapterRow,
@@ -265,6 +267,14 @@ class TenantStore(TenantPopulations, TenantBulk):
         """
         embeddings.save(self._database, self.tenant, fingerprint, vectors)
 
-    def audit_events(self) -> tuple[AuditEvent, ...]:
-        """Return the audit trail, oldest first."""
-        return audit.events(self._database, self.tenant)
+    def audit_events(self, query: AuditQuery = EVERYTHING) -> tuple[AuditEvent, ...]:
+        """Return the events of the audit trail that are asked for, oldest first.
+
+        Raises:
+            InvalidInputError: The limit is below 1, or a time has no time zone.
+        """
+        return audit.events(self._database, self.tenant, query)
+
+    def prune_audit(self, *, before: datetime) -> int:
+        """Delete the audit trail's events from before a time; return how many there were."""
+        return audit.prune(self._database, self.tenant, before)

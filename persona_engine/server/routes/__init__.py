@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from persona_engine.server.routes import (
     adapters,
+    audit,
     chat,
     evaluation,
     health,
@@ -26,5 +27,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     populations.router,
     adapters.router,
     evaluation.router,
+    audit.router,
 )
 """Every router of the server, in the order in which the OpenAPI document lists them."""

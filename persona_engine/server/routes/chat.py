@@ -14,6 +14,7 @@ from persona_engine.server.asked import AskedEngine, AskedSettings, AskedWork, C
 from persona_engine.server.replying import ClientLeftError, Replies
 from persona_engine.server.routes.documented import openai_refusals
 from persona_engine.server.schemas.chat import ChatCompletion, ChatRequest
+from persona_engine.server.security.audit import about
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -41,6 +42,7 @@ async def complete(
     caller: ChatCaller,
 ) -> Response:
     """Reply as OpenAI's API does; with `user` as fits that person."""
+    about(request, asked.user)
     tenant = caller.tenant
     ordered = await work.calls.run(lambda: ordering.streams(engine, tenant, asked, settings))
     replies = Replies(ordered, work.chats, request, seconds=settings.chat_seconds)

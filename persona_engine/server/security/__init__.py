@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from persona_engine.engine import PersonaEngine
 from persona_engine.errors import ConfigError
+from persona_engine.server.security.audit import AuditRequests, AuditTrail
 from persona_engine.server.security.headers import SecurityHeaders
 from persona_engine.server.security.keys import Keys
 from persona_engine.server.security.limits import BodyLimit
@@ -17,7 +18,7 @@ from persona_engine.server.security.unforeseen import Unforeseen
 from persona_engine.server.settings import ServerSettings
 from persona_engine.store import Store
 
-__all__ = ["check_start", "install"]
+__all__ = ["check_start", "close", "install"]
 
 
 def install(app: FastAPI, settings: ServerSettings, engine: PersonaEngine) -> None:
@@ -32,12 +33,20 @@ def install(app: FastAPI, settings: ServerSettings, engine: PersonaEngine) -> No
         rates=RateLimits(engine.store, per_minute=settings.requests_per_minute),
         open_to_loopback=settings.insecure_loopback,
     )
+    app.state.trail = AuditTrail(engine.store)
     _add_middleware(app, settings)
+
+
+async def close(app: FastAPI) -> None:
+    """Have the audit trail whole; to be awaited when no request runs any more."""
+    trail: AuditTrail = app.state.trail
+    await trail.drained()
 
 
 def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
     """Add it from the inside out."""
     app.add_middleware(Unforeseen)
+    app.add_middleware(AuditRequests, trail=app.state.trail)
     app.add_middleware(
         BodyLimit,
         most=settings.most_body_bytes,
