@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from persona_engine import __version__
 from persona_engine.engine import PersonaEngine
 from persona_engine.errors import PersonaError
-from persona_engine.server import observe, problems, security
+from persona_engine.server import console, observe, problems, security
+from persona_engine.server.paths import EncodedSlashes
 from persona_engine.server.routes import ROUTERS
 from persona_engine.server.settings import ServerSettings
 from persona_engine.server.work import Work
@@ -55,8 +56,9 @@ def create_app(
     app.state.work = Work(settings, engine.observer)
     app.state.unready = "the model is being loaded"
     problems.install(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *console.ROUTERS):
         app.include_router(router)
+    app.add_middleware(EncodedSlashes)
     security.install(app, settings, engine)
     observe.install(app, settings, engine)
     return app
@@ -72,6 +74,7 @@ def _lifespan(
         try:
             yield
         finally:
+            await security.close(app)
             await asyncio.to_thread(_finish, app, loading, closing)
 
     return lifespan
