@@ -115,6 +115,9 @@ class EngineConfig(Settings):
         temperature: Sampling temperature.
         top_p: Nucleus of sampling.
         max_tokens: Longest reply in tokens.
+        batch_rows: Rows that requests which come at the same time, from several threads, read
+            together at each token, whoever they are for; a row is a candidate of one of them. 0
+            lets each read alone, which `persona serve` does not.
         instruction_budget: Most tokens that instructions may take in the prompt.
         data_folder: Where indexes are kept; a cache, safe to delete but for ``adapters`` in it.
         weights_folder: Where fetched weights are kept; None for the default cache.
@@ -186,6 +189,7 @@ class EngineConfig(Settings):
     temperature: float = Field(default=0.8, ge=0.0, le=10.0)
     top_p: float = Field(default=0.95, gt=0.0, le=1.0)
     max_tokens: int = Field(default=192, ge=1, le=32_768)
+    batch_rows: int = Field(default=0, ge=0, le=4_096)
     instruction_budget: int = Field(default=256, ge=0, le=32_768)
     data_folder: Path = Field(default_factory=default_data_folder)
     weights_folder: Path | None = None
@@ -215,6 +219,7 @@ class EngineConfig(Settings):
         "temperature",
         "top_p",
         "max_tokens",
+        "batch_rows",
         "instruction_budget",
         "half_life_days",
         "half_life_answers",

@@ -27,6 +27,7 @@ from persona_engine.interfaces import (
     ReadsPairs,
     RemembersPrompts,
     RewardModel,
+    SharesBatches,
 )
 from persona_engine.learning import Learner, OnlinePolicy
 from persona_engine.observing import Observation
@@ -362,4 +363,7 @@ class Runtime(Indexes):
             return self.plugins.create(
                 "generator", plugin, address=name, encoder=encoder, **settings
             )
-        return self.plugins.create("generator", plugin, weights=self.weights(name), **settings)
+        made = self.plugins.create("generator", plugin, weights=self.weights(name), **settings)
+        if self.config.batch_rows and isinstance(made, SharesBatches):
+            made.share_batches(self.config.batch_rows)
+        return made

@@ -77,11 +77,23 @@ class Adapters:
             )
         return self._held[name]
 
-    def mix(self, of_row: Sequence[Adapter | None]) -> Mix | None:
-        """Return what a batch's rows add to each layer; None where no row has an adapter."""
-        used = tuple(dict.fromkeys(each for each in of_row if each is not None))
-        if not used:
+    def holds(self, adapter: Adapter) -> bool:
+        """Return whether an adapter is still in memory under its name."""
+        return any(each is adapter for each in tuple(self._held.values()))
+
+    def mix(
+        self, of_row: Sequence[Adapter | None], *, beside: Sequence[Adapter] = ()
+    ) -> Mix | None:
+        """Return what a batch's rows add to each layer; None where no row has an adapter.
+
+        Args:
+            of_row: The adapter of each row; None for none.
+            beside: Adapters whose matrices stand first, in use or not.
+        """
+        own = [each for each in of_row if each is not None]
+        if not own:
             return None
+        used = tuple(dict.fromkeys([*beside, *own]))
         places = [-1 if each is None else used.index(each) for each in of_row]
         of = torch.tensor(places, device=self._model.device)
         return Mix(self._join(used), of, self._model.dtype)

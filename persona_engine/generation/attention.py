@@ -76,6 +76,11 @@ def nothing_masked(device: torch.device) -> torch.Tensor:
     return torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device)
 
 
+def rows_together(heads: int) -> int:
+    """Return how many rows read a prompt's keys together, of so many heads in a group."""
+    return max(1, _QUERIES_TOGETHER // heads)
+
+
 def attend_prompt(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
 ) -> Part:
@@ -88,7 +93,7 @@ def attend_prompt(
         scale: Factor of the products.
     """
     rows, groups, heads, width = query.shape
-    together = max(1, _QUERIES_TOGETHER // heads)
+    together = rows_together(heads)
     chunks = -(-rows // together)
     if chunks * together > rows:
         filling = query[:1].expand(chunks * together - rows, -1, -1, -1)

@@ -1,4 +1,4 @@
-"""What `CachedBranches` remembers: a look ahead, and a state to return to."""
+"""What branches remember: a look ahead, and a state to return to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ from persona_engine.generation.reply import GrowingReply
 from persona_engine.generation.running_means import RunningMeans
 from persona_engine.generation.seats import Seats
 from persona_engine.types import IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedReading:
+    """A state of `BranchReader`.
+
+    Args:
+        rows: Of the cache.
+        seats: Who reads what.
+        logits: Of the next tokens, ``(R, V)``.
+        means: The branches' features.
+    """
+
+    rows: object
+    seats: Seats
+    logits: torch.Tensor
+    means: RunningMeans
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,17 +64,11 @@ class SavedBranches:
     """A state of `CachedBranches`.
 
     Args:
-        rows: Of the cache.
-        seats: Who reads what.
-        logits: Of the next tokens, ``(R, V)``.
+        reading: What the network has read.
         replies: The branches' own state.
-        means: Their features.
         streams: How many streams of random numbers there are.
     """
 
-    rows: object
-    seats: Seats
-    logits: torch.Tensor
+    reading: SavedReading
     replies: tuple[GrowingReply, ...]
-    means: RunningMeans
     streams: int

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from persona_engine.errors import GenerationError, InvalidInputError
-from persona_engine.generation.branch_state import Ahead, SavedBranches
+from persona_engine.generation.branch_checks import as_tokens, check_indices
+from persona_engine.generation.branch_reader import BranchReader
+from persona_engine.generation.branch_state import SavedBranches
 from persona_engine.generation.decoding_setup import DecodingSetup
 from persona_engine.generation.detokenize import TextStream
 from persona_engine.generation.reply import GrowingReply
-from persona_engine.generation.rows import open_rows
-from persona_engine.generation.running_means import RunningMeans
 from persona_engine.generation.sampling import draw_tokens, end_bias
 from persona_engine.generation.seats import Seats
 from persona_engine.types import FloatArray, IntArray, Sampling, StepResult
@@ -38,24 +38,14 @@ class CachedBranches:
 
     def __init__(self, setup: DecodingSetup, seats: Seats, *, seed: int) -> None:
         self._setup = setup
-        self._seats = seats
         self._seed = seed % 2**64
         self._streams = 0
         self._replies = [
             GrowingReply(TextStream(setup.model.tokenizer), self._new_rng())
             for _ in range(seats.branches)
         ]
-        self._means = RunningMeans(
-            seats.branches,
-            width=setup.hidden_size,
-            device=setup.model.device,
-            length_feature=setup.length_feature,
-        )
-        self._ahead: Ahead | None = None
         with torch.inference_mode():
-            self._rows, self._logits = open_rows(
-                setup.model, setup.tap, seats.prompts, seats.of_row
-            )
+            self._reader = BranchReader(setup, seats)
 
     @property
     def size(self) -> int:
@@ -135,6 +125,7 @@ class CachedBranches:
             log_probs = logits.gather(-1, chosen)[:, 0] - logits.logsumexp(-1)
             for branch, log_prob in zip(growing, log_probs.tolist(), strict=True):
                 self._append(branch, int(given[branch]), log_prob, sampling)
+            self._rest_at_end()
         return StepResult(
             tuple(reply.settled_text(sampling.stop) for reply in self._replies),
             tuple(reply.finished for reply in self._replies),
@@ -151,11 +142,7 @@ class CachedBranches:
         features = np.repeat(self.features()[:, None], given.shape[1], axis=1)  # (B, k, D)
         growing = self._growing()
         if growing:
-            self._leave_out_ended(growing)
-            asked = given[self._seats.of_branch]  # (R, k)
-            logits, hidden = self._rows.read(asked.tolist())
-            self._ahead = Ahead(asked, logits, hidden)
-            new = self._means.ahead(growing, hidden[self._seats.first_rows(growing)])
+            new = self._reader.look_ahead(growing, given)
             ends = np.isin(given[growing], self._setup.end_tokens)[..., None]
             features[growing] = np.where(ends, features[growing], new)
         return features
@@ -169,7 +156,7 @@ class CachedBranches:
         not. A branch without any token has zeros.
         """
         self._read_pending()
-        return self._means.features()
+        return self._reader.means.features()
 
     @torch.inference_mode()
     def fork(self, indices: Sequence[int]) -> None:
@@ -181,13 +168,9 @@ class CachedBranches:
         Raises:
             InvalidInputError: No index, or one that is out of range.
         """
-        if not indices or not all(0 <= index < self.size for index in indices):
-            raise InvalidInputError(
-                f"indices are {list(indices)}, expected one or more from 0 to {self.size - 1}"
-            )
+        check_indices(indices, self.size)
         self._settle_look_ahead()
-        self._keep_rows(self._seats.fork(indices))
-        self._means.fork(indices)
+        self._reader.fork(indices)
         seen: set[int] = set()
         replies = []
         for index in indices:
@@ -202,22 +185,18 @@ class CachedBranches:
         Raises:
             InvalidInputError: An index is out of range, or no branch would be left.
         """
-        if not all(0 <= index < self.size for index in indices):
-            raise InvalidInputError(
-                f"indices are {list(indices)}, expected numbers from 0 to {self.size - 1}"
-            )
-        self.fork([index for index in range(self.size) if index not in set(indices)])
+        gone = set(indices)
+        if gone:
+            check_indices(indices, self.size)
+        self.fork([index for index in range(self.size) if index not in gone])
 
     @torch.inference_mode()
     def save(self) -> SavedBranches:
         """Return the present state, to which `restore` returns."""
         self._settle_look_ahead()
         return SavedBranches(
-            rows=self._rows.save(),
-            seats=self._seats.copy(),
-            logits=self._logits,
+            reading=self._reader.save(),
             replies=tuple(reply.exact_copy() for reply in self._replies),
-            means=self._means.copy(),
             streams=self._streams,
         )
 
@@ -230,13 +209,9 @@ class CachedBranches:
         """
         if not isinstance(saved, SavedBranches):
             raise InvalidInputError(f"saved is {saved!r}, expected what `save` returned")
-        self._rows.restore(saved.rows)
-        self._seats = saved.seats.copy()
-        self._logits = saved.logits
+        self._reader.restore(saved.reading)
         self._replies = [reply.exact_copy() for reply in saved.replies]
-        self._means = saved.means.copy()
         self._streams = saved.streams
-        self._ahead = None
 
     def _growing(self) -> list[int]:
         return [branch for branch, reply in enumerate(self._replies) if not reply.finished]
@@ -244,7 +219,7 @@ class CachedBranches:
     def _next(self, growing: list[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the growing branches' next logits ``(b, V)``, and what mixing adds to them."""
         self._read_pending()
-        logits, mixing = self._seats.combine(self._logits, growing)
+        logits, mixing = self._reader.logits(growing)
         if not bool(torch.isfinite(logits.amax(-1)).all()):
             raise GenerationError(
                 f"the model's logits are not finite after {max(self.token_counts)} tokens",
@@ -274,68 +249,44 @@ class CachedBranches:
         )
 
     def _append(self, branch: int, token: int, log_prob: float, sampling: Sampling) -> None:
-        reply = self._replies[branch]
+        reply, means = self._replies[branch], self._reader.means
         reply.pending = None
         if token in self._setup.end_tokens:
             reply.end()
             return
         reply.append(token, log_prob)
         stop = reply.find_stop(sampling.stop)
-        length = self._seats.longest(branch) + len(reply.tokens)
+        length = self._reader.seats.longest(branch) + len(reply.tokens)
         if stop is not None:
             # The newest token has not been read, so its hidden states are not in the sums.
-            self._means.take_back(branch, reply.end_at_stop(stop) - 1)
+            means.take_back(branch, reply.end_at_stop(stop) - 1)
         elif len(reply.tokens) >= sampling.max_tokens or length >= self._setup.context:
             reply.end()
-        unsettled = reply.unsettled(sampling.stop, among=self._means.remembered(branch) + 1)
-        self._means.remember(branch, unsettled)
+        unsettled = reply.unsettled(sampling.stop, among=means.remembered(branch) + 1)
+        means.remember(branch, unsettled)
 
     def _read_pending(self) -> None:
         """Let the network read each branch's newest token; keeps the logits that follow it."""
-        waiting = [b for b, reply in enumerate(self._replies) if reply.pending is not None]
-        if not waiting:
+        pending = {b: r.pending for b, r in enumerate(self._replies) if r.pending is not None}
+        if not pending:
             return
-        self._leave_out_ended(waiting)
-        pending = np.array([self._replies[branch].pending for branch in self._seats.of_branch])
-        columns = None if self._ahead is None else self._ahead.columns(pending)
-        if self._ahead is not None and columns is not None:
-            self._rows.choose(columns)
-            self._logits, hidden = self._ahead.chosen(columns)
-        else:
-            logits, states = self._rows.read(pending[:, None].tolist())
-            self._logits, hidden = logits[:, -1], states[:, -1]
-        self._ahead = None
-        self._means.add(waiting, hidden[self._seats.first_rows(waiting)])
-        for branch in waiting:
+        self._reader.read(pending)
+        for branch in pending:
             self._replies[branch].pending = None
+        self._rest_at_end()
+
+    def _rest_at_end(self) -> None:
+        if not self._growing():
+            self._reader.rest()
 
     def _settle_look_ahead(self) -> None:
         """Use or forget what was looked ahead at, before the rows change."""
-        if self._ahead is not None:
+        if self._reader.looks_ahead:
             self._read_pending()
-            self._ahead = None
-
-    def _leave_out_ended(self, staying: Sequence[int]) -> None:
-        self._keep_rows(self._seats.leave(staying))
-
-    def _keep_rows(self, rows: list[int]) -> None:
-        if rows == list(range(len(self._logits))) or not rows:
-            return
-        self._rows.keep(rows)
-        self._logits = self._logits[rows]
-        if self._ahead is not None:
-            self._ahead = self._ahead.keep(rows)
+            self._reader.forget_look_ahead()
 
     def _checked(self, tokens: Sequence[int] | IntArray, shape: tuple[int, ...]) -> IntArray:
-        given = np.asarray(tokens)
-        whole = np.issubdtype(given.dtype, np.integer) and given.shape == shape and given.size > 0
-        if not whole or given.min() < 0 or given.max() >= self._setup.vocabulary:
-            raise InvalidInputError(
-                f"tokens are {given.tolist()!r}, expected whole numbers from 0 to "
-                f"{self._setup.vocabulary - 1}: one, or a row of some, for each of {self.size} "
-                "branches"
-            )
-        return given.astype(np.int64)
+        return as_tokens(tokens, shape, vocabulary=self._setup.vocabulary)
 
     def _new_rng(self) -> np.random.Generator:
         self._streams += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from persona_engine.generation.layer_tap import LayerTap
 from persona_engine.generation.loading import LoadedModel
+from persona_engine.generation.shared_steps import SharedSteps
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class DecodingSetup:
         context: Most tokens that the model reads.
         vocabulary: Number of tokens that there are, ``V``.
         length_feature: Whether features end with log(1 + number of tokens).
+        steps: Where requests that decode at the same time meet; None where each reads alone.
     """
 
     model: LoadedModel
@@ -29,3 +31,4 @@ class DecodingSetup:
     context: int
     vocabulary: int
     length_feature: bool
+    steps: SharedSteps | None = None

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from persona_engine.generation.attention import Part, attend, attend_own, attend_prompt, joined
+from persona_engine.generation.attention import Part, attend, attend_own, joined
 from persona_engine.generation.mixing import Adapter
+from persona_engine.generation.prompt_groups import PromptGroups
 
 _GROWTH = 64  # tokens of room that are added at a time
 
@@ -56,6 +57,12 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
         self.prompts = prompts
         self.of_row = of_row
         self.length = 0
+        self._groups: PromptGroups | None = None
+
+    @property
+    def prompt_of_row(self) -> list[ReadPrompt]:
+        """What each row continues."""
+        return [self.prompts[prompt] for prompt in self.of_row]
 
     def attend(
         self,
@@ -74,14 +81,15 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
             value: ``(B, G, S + k, Dv)``.
             scale: Factor of the products.
         """
-        rows, heads, new, depth = query.shape
-        groups = key.shape[1]
-        queries = query.view(rows, groups, heads // groups, new, depth).permute(0, 3, 1, 2, 4)
+        if self._groups is None:
+            self._groups = PromptGroups(self.prompt_of_row)
+        rows, heads, new, _ = query.shape
         # One token is attended to as one of several is, so that it gets the same numbers.
-        parts = [self._to_prompts(layer, queries, scale)]  # (B, k, G, H/G, D)
+        queries = by_group(query, key.shape[1])
+        parts = [self._groups.attend(layer, queries, scale)]
         own = self.length
         if own:
-            parts.append(_to_own_past(queries, key[:, :, :own], value[:, :, :own], scale))
+            parts.append(to_own_past(queries, key[:, :, :own], value[:, :, :own], scale))
         parts.append(attend_own(queries, key[:, :, own:], value[:, :, own:], scale))
         return joined(parts).to(query.dtype).reshape(rows, new, heads, -1)
 
@@ -94,6 +102,7 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows, in this order; one may occur often."""
         self.of_row = [self.of_row[row] for row in rows]
+        self._groups = None
         for layer in self.layers:
             layer.keep(rows)
 
@@ -108,6 +117,7 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
     def restore(self, saved: tuple[Any, ...]) -> None:
         """Return to a saved state."""
         self.of_row, self.length, layers = saved
+        self._groups = None
         for layer, (keys, values) in zip(self.layers, layers, strict=True):
             layer.own_keys, layer.own_values = keys, values
             layer.length = layer.written = self.length
@@ -116,29 +126,19 @@ class BranchCache(Cache):  # type: ignore[misc]  # transformers is untyped
         """Count a token that every row has read."""
         self.length += 1
 
-    def _to_prompts(self, layer: int, queries: torch.Tensor, scale: float) -> Part:
-        """Return the attention of all rows' new tokens to their prompts."""
-        rows, new, *shape = queries.shape
-        used = sorted(set(self.of_row))
-        if len(used) == 1:
-            keys, values = self.prompts[used[0]].layers[layer]
-            found, normaliser = attend_prompt(queries.flatten(0, 1), keys, values, scale)
-            return found.view(rows, new, *shape[:2], -1), normaliser.view(rows, new, *shape[:2])
-        parts, order = [], []
-        for prompt in used:
-            members = [row for row, its in enumerate(self.of_row) if its == prompt]
-            keys, values = self.prompts[prompt].layers[layer]
-            parts.append(attend_prompt(queries[members].flatten(0, 1), keys, values, scale))
-            order += members
-        found, normaliser = (torch.cat(each) for each in zip(*parts, strict=True))
-        back = torch.tensor(order, device=found.device).argsort()
-        return (
-            found.view(rows, new, *shape[:2], -1)[back],
-            normaliser.view(rows, new, *shape[:2])[back],
-        )
+    def take_back(self) -> None:
+        """Give up a token that some layers have read and others have not."""
+        for layer in self.layers:
+            layer.length = layer.written = self.length
 
 
-def _to_own_past(
+def by_group(query: torch.Tensor, groups: int) -> torch.Tensor:
+    """Return queries ``(B, H, k, D)`` as ``(B, k, G, H/G, D)``, by the keys that they share."""
+    rows, heads, new, depth = query.shape
+    return query.view(rows, groups, heads // groups, new, depth).permute(0, 3, 1, 2, 4)
+
+
+def to_own_past(
     queries: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
 ) -> Part:
     """Return the attention of each row's new tokens to what the row said before."""

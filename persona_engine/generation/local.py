@@ -48,6 +48,7 @@ class LocalGenerator:
     ) -> None:
         self.name = model.weights.name
         self._model = model
+        self._shared_rows = 0
         self._encoder = HiddenStateEncoder(
             model,
             layer_fraction=layer_fraction,
@@ -59,6 +60,27 @@ class LocalGenerator:
     def feature_encoder(self) -> Encoder:
         """The encoder whose features `Branches.features` gives, on the same network."""
         return self._encoder
+
+    def share_batches(self, most_rows: int) -> None:
+        """Let replies that grow at the same time read their tokens together, whoever they are for.
+
+        A reply is the one that it would be alone. It takes an architecture whose prompts can be
+        shared; of others each reads alone.
+
+        Args:
+            most_rows: Rows that are read at once; a row is a candidate in one reading.
+
+        Raises:
+            InvalidInputError: The number is below 1, or a reply has been begun already.
+        """
+        if most_rows < 1:
+            raise InvalidInputError(f"most_rows is {most_rows!r}, expected at least 1")
+        if "_setup" in vars(self):
+            raise InvalidInputError(
+                "a reply has been begun, expected to share batches from the first on",
+                remedy="call share_batches when the generator is made",
+            )
+        self._shared_rows = most_rows
 
     def prefill(self, conversation: Conversation, *, branches: int, seed: int) -> Branches:
         """Read the conversation once and return that many branches on its cache.
@@ -198,14 +220,19 @@ class LocalGenerator:
     @cached_property
     def _setup(self) -> DecodingSetup:
         from persona_engine.generation.decoding_setup import DecodingSetup
+        from persona_engine.generation.shared_steps import SharedSteps
 
         loaded = self._model.load()
+        tap = loaded.tap(self._encoder.layer)
         return DecodingSetup(
             model=loaded,
-            tap=loaded.tap(self._encoder.layer),
+            tap=tap,
             hidden_size=self._model.hidden_size,
             end_tokens=loaded.end_tokens(),
             context=self._model.context,
             vocabulary=loaded.vocabulary,
             length_feature=self._encoder.length_feature,
+            steps=SharedSteps(loaded, tap, most_rows=self._shared_rows)
+            if self._shared_rows
+            else None,
         )

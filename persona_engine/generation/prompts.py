@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 # are does not depend on whether the blocks before it were read now or remembered.
 _BLOCK = {"cpu": 32}
 _BLOCK_ELSEWHERE = 512
+# Tokens that are read at a time where others wait: whole blocks, for nothing else depends on it.
+_PART = 128
+
+Turn = Callable[[], AbstractContextManager[None]]
 
 
 class PromptReader:
@@ -44,30 +49,42 @@ class PromptReader:
         self._remembered: list[ReadPrompt] = []  # latest last
         self._lock = threading.Lock()
 
-    def read(self, tokens: Sequence[int], *, adapter: Adapter | None = None) -> ReadPrompt:
+    def read(
+        self, tokens: Sequence[int], *, adapter: Adapter | None = None, turn: Turn | None = None
+    ) -> ReadPrompt:
         """Return a prompt that the network has read.
 
         Args:
             tokens: At least one.
             adapter: What the network is changed by; None for nothing.
+            turn: Entered for each part of a long prompt, so that others may read between; None
+                reads it in one piece.
         """
         mix = self._model.adapters.mix([adapter])
         begun, shared = self._beginning(tokens, adapter)
         cache = _PromptCache(begun, shared, layers=self._model.layer_count, block=self._block)
-        new = torch.tensor([list(tokens[shared:])], device=self._model.device)
-        network: Any = self._model.network
-        with reading(cache), changed_by(mix):
-            output = network(
-                new,
-                position_ids=torch.arange(shared, len(tokens), device=new.device)[None],
-                attention_mask=nothing_masked(new.device),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        read = ReadPrompt(tuple(tokens), adapter, cache.states(), output.logits[0, -1])
+        part = len(tokens) if turn is None else max(_PART, self._block)
+        for start in range(shared, len(tokens), part):
+            with turn() if turn else nullcontext(), reading(cache), changed_by(mix):
+                logits = self._read_on(cache, tokens[start : start + part], start)
+        read = ReadPrompt(tuple(tokens), adapter, cache.states(), logits)
         self._remember(read)
         return read
+
+    def _read_on(self, cache: _PromptCache, tokens: Sequence[int], start: int) -> torch.Tensor:
+        """Read a prompt's next tokens; return the logits ``(V,)`` of what follows them."""
+        network: Any = self._model.network
+        new = torch.tensor([list(tokens)], device=self._model.device)
+        output = network(
+            new,
+            position_ids=torch.arange(start, start + len(tokens), device=new.device)[None],
+            attention_mask=nothing_masked(new.device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = output.logits[0, -1]
+        return logits
 
     def forget(self) -> None:
         """Forget every prompt."""

@@ -1,8 +1,7 @@
-"""Rows of one batch that continue prompts: on shared prompts, or on a model's own cache."""
+"""Rows of one batch that continue prompts, whose keys and values are held once for all."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,27 +59,8 @@ class Rows(Protocol):
     def restore(self, saved: Any) -> None:  # noqa: ANN401
         """Return to a saved state."""
 
-
-def open_rows(
-    model: LoadedModel, tap: LayerTap, prompts: Sequence[Asked], of_row: Sequence[int]
-) -> tuple[Rows, torch.Tensor]:
-    """Read prompts, each once; return rows that continue them, and the logits ``(R, V)``.
-
-    Args:
-        model: The network.
-        tap: Reads the layer whose hidden states are wanted.
-        prompts: Different prompts.
-        of_row: The prompt of each row.
-    """
-    if model.shares_prompts:
-        known = [model.prompt_reader.read(each.tokens, adapter=each.adapter) for each in prompts]
-        logits = torch.stack([each.logits for each in known])
-        return SharedPromptRows(model, tap, known, of_row), logits[list(of_row)]
-    read = [_read(model, each) for each in prompts]
-    logits = torch.stack([each for _, each in read])
-    caches = [cache for cache, _ in read]
-    names = [each.adapter for each in prompts]
-    return _PlainRows(model, tap, caches, names, of_row=of_row), logits[list(of_row)]
+    def rest(self) -> None:
+        """Hear that nothing more will be read soon."""
 
 
 class SharedPromptRows:
@@ -100,26 +80,26 @@ class SharedPromptRows:
         self._tap = tap
         self._cache = BranchCache(prompts, list(of_row))
         self._mixes: dict[tuple[int, ...], Mix | None] = {}
-        self._mask = nothing_masked(model.device)
+
+    @property
+    def cache(self) -> BranchCache:
+        """Keys and values."""
+        return self._cache
+
+    @property
+    def starts(self) -> list[int]:
+        """Position of each row's next token."""
+        cache = self._cache
+        return [len(prompt.tokens) + cache.length for prompt in cache.prompt_of_row]
 
     def read(self, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Read one token in each row, or several side by side; see `Rows.read`."""
-        cache, device = self._cache, self._model.device
-        new = len(tokens[0])
-        starts = [len(cache.prompts[prompt].tokens) + cache.length for prompt in cache.of_row]
-        positions = torch.tensor(starts, device=device)[:, None].expand(-1, new)
-        with reading(cache), changed_by(self._mix()):
-            output, hidden = self._tap.run(
-                self._model.network,
-                input_ids=torch.tensor(tokens, device=device),
-                position_ids=positions,
-                attention_mask=self._mask,
-                past_key_values=cache,
-                use_cache=True,
-            )
-        if new == 1:
-            cache.advance()
-        return output.logits, hidden
+        found = run_network(
+            self._model, self._tap, self._cache, tokens, starts=self.starts, mix=self._mix()
+        )
+        if len(tokens[0]) == 1:
+            self._cache.advance()
+        return found
 
     def choose(self, columns: list[int]) -> None:
         """Keep one token in each row; see `Rows.choose`."""
@@ -137,108 +117,45 @@ class SharedPromptRows:
         """Return to a saved state."""
         self._cache.restore(saved)
 
+    def rest(self) -> None:
+        """Hear that nothing more will be read soon; see `Rows.rest`."""
+
     def _mix(self) -> Mix | None:
         """Return what the present rows' adapters add."""
         of_row = tuple(self._cache.of_row)
         if of_row not in self._mixes:
-            names = [self._cache.prompts[prompt].adapter for prompt in of_row]
-            self._mixes[of_row] = self._model.adapters.mix(names)
+            adapters = [prompt.adapter for prompt in self._cache.prompt_of_row]
+            self._mixes[of_row] = self._model.adapters.mix(adapters)
         return self._mixes[of_row]
 
 
-class _PlainRows:
-    """Rows on the cache that transformers makes for an architecture, one for each prompt.
+def run_network(
+    model: LoadedModel,
+    tap: LayerTap,
+    cache: Any,  # noqa: ANN401  # a transformers cache that `Attends`
+    tokens: Tokens,
+    *,
+    starts: Sequence[int],
+    mix: Mix | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits ``(R, k, V)`` and hidden states ``(R, k, H)`` of k new tokens in each row.
 
-    For attention that `SharedPromptRows` does not know: sliding windows, recurrences, softcaps.
+    Args:
+        model: The network.
+        tap: Reads the layer whose hidden states are wanted.
+        cache: What the rows attend to.
+        tokens: ``(R, k)``.
+        starts: Position of each row's tokens.
+        mix: What the rows' adapters add.
     """
-
-    def __init__(
-        self,
-        model: LoadedModel,
-        tap: LayerTap,
-        caches: list[Any],
-        adapters: Sequence[Adapter | None],
-        *,
-        of_row: Sequence[int],
-    ) -> None:
-        self._model = model
-        self._mixes = [model.adapters.mix([each]) for each in adapters]
-        self._tap = tap
-        self._of_row = list(of_row)
-        self._caches = caches
-        self._side_by_side: list[Any] = []
-        for prompt, cache in enumerate(caches):
-            cache.batch_repeat_interleave(self._of_row.count(prompt))
-
-    def read(self, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read one token in each row, or several side by side; see `Rows.read`."""
-        new = len(tokens[0])
-        caches = self._caches if new == 1 else [copy.deepcopy(each) for each in self._caches]
-        found: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        for prompt, cache in enumerate(caches):
-            members = self._members(prompt)
-            if members:
-                chosen = [tokens[row] for row in members]
-                with changed_by(self._mixes[prompt]):
-                    logits, hidden = self._run(cache, chosen)
-                found.update(zip(members, zip(logits, hidden, strict=True), strict=True))
-        self._side_by_side = [] if new == 1 else caches
-        ordered = [found[row] for row in range(len(self._of_row))]
-        return torch.stack([each for each, _ in ordered]), torch.stack([its for _, its in ordered])
-
-    def choose(self, columns: list[int]) -> None:
-        """Keep one token in each row; see `Rows.choose`."""
-        for prompt, cache in enumerate(self._side_by_side):
-            members = self._members(prompt)
-            if members:
-                new = cache.layers[0].keys.shape[0] // len(members)
-                rows = [place * new + columns[row] for place, row in enumerate(members)]
-                cache.batch_select_indices(torch.tensor(rows, device=self._model.device))
-        self._caches, self._side_by_side = self._side_by_side, []
-
-    def keep(self, rows: list[int]) -> None:
-        """Go on with these rows; see `Rows.keep`."""
-        of_row = [self._of_row[row] for row in rows]
-        for prompt, cache in enumerate(self._caches):
-            places = {row: place for place, row in enumerate(self._members(prompt))}
-            chosen = [places[row] for row in rows if self._of_row[row] == prompt]
-            if chosen:
-                cache.batch_select_indices(torch.tensor(chosen, device=self._model.device))
-        self._of_row = of_row
-
-    def save(self) -> tuple[Any, ...]:
-        """Return a copy of the present state: some architectures write over theirs."""
-        return copy.deepcopy(self._caches), list(self._of_row)
-
-    def restore(self, saved: tuple[Any, ...]) -> None:
-        """Return to a saved state."""
-        caches, of_row = saved
-        self._caches, self._of_row = copy.deepcopy(caches), list(of_row)
-
-    def _members(self, prompt: int) -> list[int]:
-        return [row for row, its in enumerate(self._of_row) if its == prompt]
-
-    def _run(self, cache: Any, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401
-        count, new = len(tokens), len(tokens[0])
-        if new > 1:
-            cache.batch_repeat_interleave(new)
-        flat = [[token] for row in tokens for token in row]
-        output, hidden = self._tap.run(
-            self._model.network,
-            input_ids=torch.tensor(flat, device=self._model.device),
+    device = model.device
+    with reading(cache), changed_by(mix):
+        output, hidden = tap.run(
+            model.network,
+            input_ids=torch.tensor(tokens, device=device),
+            position_ids=torch.tensor(starts, device=device)[:, None].expand(-1, len(tokens[0])),
+            attention_mask=nothing_masked(device),
             past_key_values=cache,
             use_cache=True,
         )
-        return output.logits.view(count, new, -1), hidden.view(count, new, -1)
-
-
-def _read(model: LoadedModel, prompt: Asked) -> tuple[Any, torch.Tensor]:
-    """Read a prompt; return its cache, and the logits ``(V,)`` of what follows."""
-    from transformers import DynamicCache
-
-    network: Any = model.network
-    cache: Any = DynamicCache(config=network.config)
-    tokens = torch.tensor([prompt.tokens], device=model.device)
-    with changed_by(model.adapters.mix([prompt.adapter])):
-        output = network(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return cache, output.logits[0, -1]
+    return output.logits, hidden

@@ -154,7 +154,7 @@ def test_branches_that_end_leave_the_batch(llama):
     assert result.finished[0]
     assert result.texts[0] == ""
     run(branches, sampling)
-    assert len(branches._logits) < 6
+    assert branches._reader.row_count < 6
     assert all(stop not in text for text in run(branches, sampling).texts)
 
 
@@ -176,7 +176,7 @@ def test_a_stop_text_takes_its_tokens_and_features_with_it(llama):
     tokens = replies_of(branches)[0]
     assert 0 < len(tokens) < 16
     mean, log_prob = teacher_forced(llama, tokens)
-    fed = branches._means._read[0]
+    fed = branches._reader.means._read[0]
     assert fed in (len(tokens), len(tokens) - 1)  # the last may hold the stop's first character
     if fed == len(tokens):
         np.testing.assert_allclose(branches.features()[0, :-1], mean, atol=2e-4)
@@ -200,7 +200,7 @@ def test_the_context_ends_a_reply(llama):
     branches = llama.prefill(long, branches=16, seed=1)
     assert all(run(branches, endless).finished)
     branches.features()
-    longest = branches._seats.longest(0) + max(branches.token_counts)
+    longest = branches._reader.seats.longest(0) + max(branches.token_counts)
     assert longest == llama._model.context
     assert max(branches.token_counts) >= 30
 
