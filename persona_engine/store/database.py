@@ -13,16 +13,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.pool import NullPool
 
 from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
 from persona_engine.observing import SILENT, Observer
+from persona_engine.store.connections import Connections
 from persona_engine.store.faults import is_race, translated
 from persona_engine.store.prepared import Prepared
 from persona_engine.types import Scope
@@ -67,9 +69,8 @@ class Database:
         self._inherited: list[object] = []
         self._process = os.getpid()
         self._engine = _engine(self._url, self.dialect)
-        self._reader = self._engine
-        if self.dialect == "postgresql":
-            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._kept = Connections(self._engine)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -82,7 +83,7 @@ class Database:
         with (
             self._observer.span("database", operation="read"),
             translated(self.where),
-            self._reader.connect() as connection,
+            self._connection(self._reader) as connection,
         ):
             yield connection
 
@@ -93,7 +94,7 @@ class Database:
         with (
             self._observer.span("database", operation="snapshot"),
             translated(self.where),
-            self._engine.connect() as connection,
+            self._connection(self._engine) as connection,
         ):
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN")
@@ -160,7 +161,7 @@ class Database:
         repair: Callable[[Connection], None] | None,
     ) -> Result:
         self._after_fork()
-        with translated(self.where), self._engine.connect() as connection:
+        with translated(self.where), self._connection(self._engine) as connection:
             connection.begin()
             if self.dialect == "sqlite":
                 _BEGIN.execute(connection, {})
@@ -179,13 +180,19 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._after_fork()
+        self._kept.close()
         self._engine.dispose()
+
+    def _connection(self, pooled: Engine) -> AbstractContextManager[Connection]:
+        """Lend a connection: to a file from those kept open, to a server from its pool."""
+        return self._kept.lent() if self.dialect == "sqlite" else pooled.connect()
 
     def _after_fork(self) -> None:
         """Leave a parent's connections alone: using or closing them here would harm it."""
         if os.getpid() != self._process:
-            self._inherited.append(self._engine.pool)
+            self._inherited += [self._engine.pool, self._kept]
             self._engine.dispose(close=False)
+            self._kept = Connections(self._engine)
             self._process = os.getpid()
             self._active = threading.local()
 
@@ -223,7 +230,7 @@ def _parsed(url: str) -> URL:
 def _engine(url: URL, dialect: Dialect) -> Engine:
     if dialect == "sqlite":
         arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
-        engine = create_engine(url, connect_args=arguments, **_POOL)
+        engine = create_engine(url, connect_args=arguments, poolclass=NullPool)
         event.listen(engine, "connect", _set_pragmas)
         return engine
     try:

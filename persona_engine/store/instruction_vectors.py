@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 
 from persona_engine.store.clock import to_micros
 from persona_engine.store.codec import encode_vector
@@ -19,19 +22,17 @@ from persona_engine.types import FloatArray, Instruction, Scope
 _OF_USER = (table.c.tenant == bindparam("in_tenant"), table.c.user == bindparam("of_user"))
 _ACTIVE = Prepared(
     select(
-        table.c.id,
-        table.c.valid_until,
+        *COLUMNS,
+        table.c.sequence,
         case((table.c.vector_space == bindparam("space"), table.c.vector)),
-    )
-    .where(*_OF_USER, table.c.status == bindparam("with_status"))
-    .order_by(table.c.sequence)
-)
-_AT_ONCE = 8
-_SOME = Prepared(
-    select(*COLUMNS).where(
-        *_OF_USER, table.c.id.in_([bindparam(f"id_{place}") for place in range(_AT_ONCE)])
+    ).where(
+        *_OF_USER,
+        table.c.status == bindparam("with_status"),
+        or_(table.c.valid_until.is_(None), table.c.valid_until > bindparam("moment")),
     )
 )
+_SEQUENCE, _VECTOR = len(COLUMNS), len(COLUMNS) + 1
+_AGE = itemgetter(_SEQUENCE)
 _KEEP = (
     update(table)
     .where(*_OF_USER, table.c.id == bindparam("with_id"))
@@ -39,54 +40,44 @@ _KEEP = (
 )
 
 
-class Wishes:
-    """What a person's instructions that are in force mean.
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A person's instructions nearest in meaning to something.
 
     Args:
-        rows: Id, end of validity and vector of each, oldest first; None for a vector that is
-            missing or of another feature space.
+        found: Instructions with cosines, nearest first.
+        missing: Instructions that have no embedding in the feature space yet, which were left out.
     """
 
-    def __init__(self, rows: Sequence[tuple[str, int | None, bytes | None]]) -> None:
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def missing(self) -> list[str]:
-        """Ids of those without an embedding."""
-        return [key for key, _, vector in self._rows if vector is None]
-
-    def nearest(self, query: FloatArray, *, count: int) -> list[tuple[str, float]]:
-        """Return ids nearest to a unit vector ``(E,)``, with cosines; all must have embeddings."""
-        vectors = np.frombuffer(b"".join([row[2] or b"" for row in self._rows]), "<f4")
-        cosines = vectors.reshape(len(self._rows), len(query)) @ query
-        best = np.argsort(-cosines, kind="stable")[:count].tolist()
-        return [
-            (self._rows[place][0], max(-1.0, min(1.0, float(cosines[place])))) for place in best
-        ]
+    found: list[tuple[Instruction, float]]
+    missing: list[Instruction]
 
 
-def load(database: Database, scope: Scope, space: str, *, now: datetime) -> Wishes:
-    """Return a person's active instructions that have not expired, as they lie in a space."""
-    moment = to_micros(now)
-    parameters = {**_key(scope), "with_status": "active", "space": space}
+def nearest(
+    database: Database, scope: Scope, space: str, query: FloatArray, *, count: int, now: datetime
+) -> Nearest:
+    """Return the active instructions nearest to a unit vector; see `UserWishes`."""
+    parameters = {**_key(scope), "with_status": "active", "space": space, "moment": to_micros(now)}
     with database.read() as connection:
         rows = _ACTIVE.execute(connection, parameters).fetchall()
-    return Wishes([row for row in rows if row[1] is None or moment < row[1]])
+    rows.sort(key=_AGE)  # as SQLite would with all the bytes of each row
+    known = [row for row in rows if row[_VECTOR] is not None]
+    missing = [row for row in rows if row[_VECTOR] is None] if len(known) < len(rows) else []
+    found = [
+        (instruction_of(row[:_SEQUENCE]), max(-1.0, min(1.0, cosine)))
+        for row, cosine in _best(known, query, count)
+    ]
+    return Nearest(found, [instruction_of(row[:_SEQUENCE]) for row in missing])
 
 
-def load_some(database: Database, scope: Scope, ids: Sequence[str]) -> tuple[Instruction, ...]:
-    """Return instructions by their ids, in that order, without those that are gone."""
-    found: dict[str, Instruction] = {}
-    with database.read() as connection:
-        for start in range(0, len(ids), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
-            named = {f"id_{place}": some[place % len(some)] for place in range(_AT_ONCE)}
-            for row in _SOME.execute(connection, {**_key(scope), **named}).fetchall():
-                found[row[0]] = instruction_of(row)
-    return tuple(found[each] for each in ids if each in found)
+def _best(
+    rows: Sequence[tuple[Any, ...]], query: FloatArray, count: int
+) -> list[tuple[tuple[Any, ...], float]]:
+    """Return rows with the products of their vectors and a query, nearest first."""
+    vectors = np.frombuffer(b"".join([row[_VECTOR] for row in rows]), "<f4")
+    cosines = vectors.reshape(len(rows), len(query)) @ query
+    order = np.argsort(-cosines, kind="stable")[:count].tolist()
+    return [(rows[place], float(cosines[place])) for place in order]
 
 
 def _key(scope: Scope) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from persona_engine.store import instruction_vectors
 from persona_engine.store.clock import Clock
 from persona_engine.store.database import Database
-from persona_engine.store.instruction_vectors import Wishes
-from persona_engine.types import FloatArray, Instruction, Scope
+from persona_engine.store.instruction_vectors import Nearest
+from persona_engine.types import FloatArray, Scope
 
 
 class UserWishes:
@@ -18,13 +18,18 @@ class UserWishes:
     _database: Database
     _clock: Clock
 
-    def wishes(self, space: str) -> Wishes:
-        """Return what the instructions that are in force mean, in a feature space; one select."""
-        return instruction_vectors.load(self._database, self.scope, space, now=self._clock())
+    def nearest_instructions(self, space: str, query: FloatArray, *, count: int) -> Nearest:
+        """Return the instructions in force that mean most nearly what a query means, exactly.
 
-    def some_instructions(self, ids: Sequence[str]) -> tuple[Instruction, ...]:
-        """Return instructions by their ids, in that order, without those that are gone."""
-        return instruction_vectors.load_some(self._database, self.scope, ids)
+        Args:
+            space: The feature space.
+            query: Unit embedding ``(E,)`` there.
+            count: How many at most.
+        """
+        now = self._clock()
+        return instruction_vectors.nearest(
+            self._database, self.scope, space, query, count=count, now=now
+        )
 
     def keep_instruction_vectors(self, space: str, vectors: Mapping[str, FloatArray]) -> None:
         """Keep unit embeddings ``(E,)`` of a feature space beside instructions, by their ids."""

@@ -181,21 +181,24 @@ class StandingInstructions(ScopedToUser):
         if isinstance(query, str):
             check_text("query", query)
         check_count("count", count)
-        sentences = self._runtime.sentences
-        space = sentences.encoder.fingerprint
-        wishes = self._rows.wishes(space)
-        if not len(wishes):
+        encoder = self._runtime.sentences.encoder
+        if isinstance(query, str) and not self.instructions():
             return []
-        told = sentences.encoder.encode([()], [query])[0] if isinstance(query, str) else query
-        meant = _unit(told, sentences.width)
-        if missing := self._rows.some_instructions(wishes.missing):
-            vectors = sentences.get(self.scope.tenant, [Text(each.text) for each in missing])
-            kept = zip((each.id for each in missing), vectors, strict=True)
-            units = {key: _unit(vector, sentences.width) for key, vector in kept}
-            self._rows.keep_instruction_vectors(space, units)
-            wishes = self._rows.wishes(space)
-        cosines = dict(wishes.nearest(meant, count=count))
-        return [(each, cosines[each.id]) for each in self._rows.some_instructions(tuple(cosines))]
+        told = encoder.encode([()], [query])[0] if isinstance(query, str) else query
+        meant = _unit(told, encoder.width)
+        near = self._rows.nearest_instructions(encoder.fingerprint, meant, count=count)
+        if near.missing:
+            self._keep_meaning(near.missing)
+            near = self._rows.nearest_instructions(encoder.fingerprint, meant, count=count)
+        return near.found
+
+    def _keep_meaning(self, instructions: Sequence[Instruction]) -> None:
+        """Keep the embeddings of instructions beside them."""
+        sentences = self._runtime.sentences
+        vectors = sentences.get(self.scope.tenant, [Text(each.text) for each in instructions])
+        kept = zip((each.id for each in instructions), vectors, strict=True)
+        units = {key: _unit(vector, sentences.width) for key, vector in kept}
+        self._rows.keep_instruction_vectors(sentences.encoder.fingerprint, units)
 
     def _add(self, new: Instruction) -> Instruction:
         verdict = self._reconcile(new)
@@ -236,8 +239,9 @@ def _unit(vector: FloatArray, width: int) -> FloatArray:
         InvalidInputError: It is none.
     """
     values = np.asarray(vector)
-    length = float(np.linalg.norm(values)) if values.dtype.kind == "f" else 0.0
-    if values.shape != (width,) or not 0.0 < length < math.inf:
+    whole = values.shape == (width,) and values.dtype.kind == "f"
+    length = math.sqrt(values @ values) if whole else 0.0
+    if not 0.0 < length < math.inf:
         raise InvalidInputError(
             f"query is an array of {values.dtype} {values.shape} and length {length:g}, expected "
             f"text or a sentence embedding of {width} numbers, not all 0"
