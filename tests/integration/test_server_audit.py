@@ -17,6 +17,7 @@ from persona_engine.errors import InvalidInputError, StoreUnavailableError
 from persona_engine.server import ServerSettings, create_app, security
 from persona_engine.store import AuditQuery, NewAuditEvent, Store
 from persona_engine.store.audit import subject
+from persona_engine.types import Scope
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,7 @@ async def told(engine, app, **query):
 
 
 async def test_what_requests_did(client, engine, app, key, bearer):
-    engine.user("alice", tenant="acme").instruct("Answer in British English.")
+    engine.store.user(Scope("acme", "alice")).touch()
     wish = {"text": "No lists about my divorce, please."}
     async with client:
         client.headers.update({**bearer, "X-Request-ID": "r-1"})
