@@ -139,7 +139,7 @@ class Drawer:
         if len(boxes) > 1:
             request["n"] = len(boxes)
         if log_probs:
-            request["logprobs"] = True
+            request |= {"logprobs": True, "top_logprobs": 1}
         with self._server.stream(request) as chunks:
             for chunk in chunks:
                 for choice in chunk.choices or ():

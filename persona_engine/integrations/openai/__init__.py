@@ -95,11 +95,16 @@ def personalize_client(
 def reply_id(reply: Any) -> str | None:
     """Return the id for feedback of a completion or a chunk; None of one that is not personal.
 
-    Of a stream it may be used once the stream has ended.
+    Of a stream it may be used once the stream has ended. Replies of `persona serve` have theirs on
+    the first choice, in a stream on that of its end.
 
     Examples:
         >>> reply_id("not personal") is None
         True
     """
     found = getattr(reply, REPLY_ID, None)
+    if found is None:
+        first = next(iter(getattr(reply, "choices", None) or ()), None)
+        told = getattr(first, "persona", None)
+        found = told.get("reply_id") if isinstance(told, dict) else None
     return found if isinstance(found, str) else None
