@@ -29,15 +29,18 @@ class Hole:
         offset: Where it begins.
         length: In bytes.
         fill: The byte that takes the place of each.
+        number: Where it is written whose vector this is, or None where its place tells.
     """
 
     offset: int
     length: int
     fill: int = 0
+    number: int | None = None
 
-    def blocks(self, size: int) -> range:
-        """Return the blocks of a size that it touches."""
-        return range(self.offset // size, (self.offset + max(self.length, 1) - 1) // size + 1)
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.offset + self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,9 @@ class Backend(Protocol):
     def load(self, payload: Bytes, built: Built, *, count: int, width: int) -> Searcher:
         """Read what `Searcher.dump` wrote; raise `ArtefactError` where it is something else."""
 
+    def parsed(self, kind: IndexKind, *, count: int, width: int, length: int) -> int:
+        """Return how many bytes, of so many, `load` reads to find its way; vectors follow them."""
+
 
 class NumpySearcher:
     """Exact search by one matrix-vector product, O(n·D)."""
@@ -142,6 +148,10 @@ class NumpyBackend:
     def build(self, vectors: FloatArray, kind: IndexKind) -> NumpySearcher:  # noqa: ARG002
         """Index unit vectors ``(n, D)``, whatever kind is wanted: there is only one."""
         return NumpySearcher(np.ascontiguousarray(vectors, np.float32))
+
+    def parsed(self, kind: IndexKind, *, count: int, width: int, length: int) -> int:  # noqa: ARG002
+        """Return 0: there is nothing but vectors."""
+        return 0
 
     def load(self, payload: Bytes, built: Built, *, count: int, width: int) -> NumpySearcher:  # noqa: ARG002
         """Read little-endian float32 vectors, which stay where they are."""

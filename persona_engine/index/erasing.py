@@ -8,8 +8,9 @@ from pathlib import Path
 
 from persona_engine.errors import ArtefactError
 from persona_engine.index import files
-from persona_engine.index.backends import Backend
+from persona_engine.index.backends import Backend, Hole
 from persona_engine.index.files import IndexFile
+from persona_engine.index.places import NUMBER
 from persona_engine.index.snapshot import read_snapshot
 
 _MOST_ERASED = 0.05  # of the vectors; a file with more holes is built anew
@@ -23,7 +24,7 @@ def erase_keys(path: Path, doomed: Collection[str], backend: Backend) -> int:
     """
     files.sweep(path)
     try:
-        file = files.read(path)
+        file = files.open_keys(path)
     except FileNotFoundError:
         return 0
     except ArtefactError:
@@ -37,11 +38,27 @@ def erase_keys(path: Path, doomed: Collection[str], backend: Backend) -> int:
 
 def _overwrite(path: Path, file: IndexFile, rows: Sequence[int], backend: Backend) -> None:
     most = len(file.keys) * _MOST_ERASED
-    holes = None
     if file.manifest.backend == backend.name and file.manifest.erased + len(rows) <= most:
         with suppress(ArtefactError):
-            holes = read_snapshot(file, backend=backend).searcher.holes(rows, file.payload)
-    if holes is None:
-        files.delete(path)
-    else:
-        files.erase(path, file, rows, holes)
+            holes = _holes(file, rows, backend)
+            if holes is not None:
+                files.erase(path, file, rows, holes)
+                return
+    files.delete(path)
+
+
+def _holes(file: IndexFile, rows: Sequence[int], backend: Backend) -> list[Hole] | None:
+    """Return what of the payload is to be overwritten, None where the backend cannot tell.
+
+    Of the vectors, only those that are erased are checked.
+    """
+    manifest, length = file.manifest, len(file.payload)
+    parsed = backend.parsed(
+        manifest.index, count=manifest.count, width=manifest.width, length=length
+    )
+    file.require(0, parsed)
+    holes = read_snapshot(file, backend=backend).searcher.holes(rows, file.payload)
+    for hole in holes or ():
+        if hole.number is not None:
+            file.require(hole.number, hole.number + NUMBER)
+    return holes

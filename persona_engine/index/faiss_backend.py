@@ -10,7 +10,7 @@ import numpy as np
 from persona_engine.errors import ArtefactError
 from persona_engine.index.backends import BackendName, Built, Bytes, Hole
 from persona_engine.index.kinds import IndexKind, Search, kind_for, least_effort, lists_for
-from persona_engine.index.places import FaissObject, graph_holes, list_holes
+from persona_engine.index.places import BYTES_EACH, FaissObject, graph_holes, list_holes
 from persona_engine.types import FloatArray, IntArray
 
 _MAGIC: dict[IndexKind, bytes] = {"flat": b"IxFI", "ivf": b"IwFl", "hnsw": b"IHNf", "sq": b"IwSq"}
@@ -94,7 +94,10 @@ class FaissSearcher:
     def holes(self, rows: Sequence[int], payload: Bytes) -> list[Hole] | None:
         """Return where vectors, and the links of a graph, are; checked against the index."""
         if self.built.index in ("ivf", "sq"):
-            return list_holes(self._faiss, self._index, rows, payload)
+            try:
+                return list_holes(self._faiss, self._index, rows, payload)
+            except RuntimeError as error:  # numbers in the lists make no sense
+                raise ArtefactError(f"FAISS cannot read the index: {error}") from error
         return graph_holes(self._faiss, self._index, rows, payload, self.built.index == "hnsw")
 
 
@@ -161,6 +164,10 @@ class FaissBackend:
                 f"expected {count} of {width}"
             )
         return FaissSearcher(self._faiss, index, built, held)
+
+    def parsed(self, kind: IndexKind, *, count: int, width: int, length: int) -> int:
+        """Return how many bytes come before inverted lists, or before the vectors themselves."""
+        return length - count * BYTES_EACH[kind](width)
 
     def _read(self, payload: Bytes) -> tuple[FaissObject, object]:
         if not hasattr(self._faiss, "ZeroCopyIOReader"):

@@ -4,8 +4,9 @@ Layout: magic, length of the header (8 bytes, little-endian), header (JSON: the 
 body (the keys, then the vectors as their backend writes them), and the sha256 of each mebibyte of
 the body. The manifest's checksum covers its other fields and those hashes; everything is checked
 before anything is parsed. The file is mapped into memory, not copied. Erasing somebody overwrites
-their key and vector where they lie, and what that changes of the hashes: forgetting one of a
-million costs milliseconds, and whoever has the file mapped sees it at once.
+their key and vector where they lie, and what that changes of the hashes; only the names and the
+blocks that it touches are checked before (`open_keys`). Forgetting one of a million costs
+milliseconds, and whoever has the file mapped sees it at once.
 """
 
 from __future__ import annotations
@@ -17,24 +18,22 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 
 from persona_engine.errors import ArtefactError
 from persona_engine.index.backends import BackendName, Hole
-from persona_engine.index.keys import Bytes, KeyTable
+from persona_engine.index.blocks import Blocks, Buffer, Bytes, hashes_of, touched
+from persona_engine.index.keys import KeyTable
 from persona_engine.index.kinds import IndexKind
 
 Kind = Literal["users", "traits"]
-Buffer = bytes | memoryview
 FORMAT = 2
 _MAGIC = b"persona-index\n"
 _LENGTH = 8
 _LONGEST_HEADER = 1 << 20
 _PADDING = 256
-_BLOCK = 1 << 20
-_HASH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +77,26 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file as mapped and verified: its manifest, keys and the backend's bytes.
+    """A file as mapped: its manifest, keys and the backend's bytes.
 
     Args:
         manifest: What it says of itself.
         keys: The names, which lie at the start of the body.
-        payload: The backend's bytes.
+        payload: The backend's bytes, which are the rest of it.
         body: Where the body begins in the file.
-        hashes: ``(blocks, 32)`` sha256 of each block of the body.
+        blocks: The body, and what its hashes have to be.
     """
 
     manifest: Manifest
     keys: KeyTable
     payload: Bytes
     body: int
-    hashes: Bytes
+    blocks: Blocks
+
+    def require(self, begin: int, end: int) -> None:
+        """Raise `ArtefactError` unless these bytes of the payload are as they were written."""
+        start = self.manifest.length - len(self.payload)
+        self.blocks.require(start + begin, start + end)
 
 
 def index_path(folder: Path, *, tenant: str, kind: Kind) -> Path:
@@ -110,7 +114,7 @@ def pack(manifest: Manifest, keys: KeyTable, payload: Buffer) -> Iterator[Buffer
     """Yield the pieces of a file, with lengths and checksums filled in."""
     body = (*keys.buffers(), payload)
     length = sum(len(each) for each in body)
-    hashes = b"".join(_block_hashes(body))
+    hashes = b"".join(hashes_of(body))
     described = replace(manifest, length=length)
     header = _header(replace(described, sha256=_checksum(described, hashes)))
     yield _MAGIC + len(header).to_bytes(_LENGTH, "little") + header
@@ -125,25 +129,29 @@ def read(path: Path) -> IndexFile:
         FileNotFoundError: There is none.
         ArtefactError: It is damaged, cut short, or something else.
     """
-    if not path.stat().st_size:
-        raise ArtefactError("file is not an index")
-    return unpack(np.memmap(path, np.uint8, "r"))
+    file = open_keys(path)
+    file.blocks.require(0, file.manifest.length)
+    return file
 
 
-def unpack(content: Bytes) -> IndexFile:
-    """Read what `pack` wrote.
+def open_keys(path: Path) -> IndexFile:
+    """Map a file and check what it says of itself, its hashes and its keys, but not its vectors.
 
     Raises:
-        ArtefactError: It is damaged, cut short, or something else.
+        FileNotFoundError: There is none.
+        ArtefactError: What was checked is damaged, cut short, or something else.
     """
+    if not path.stat().st_size:
+        raise ArtefactError("file is not an index")
+    content = np.memmap(path, np.uint8, "r")
     manifest, start = _manifest(content)
-    body = content[start : start + manifest.length]
-    hashes = content[start + manifest.length :]
-    found = b"".join(_block_hashes((body.data,))) if len(body) == manifest.length else b""
-    if hashes.tobytes() != found or _checksum(manifest, found) != manifest.sha256:
+    blocks = Blocks(content[start : start + manifest.length], content[start + manifest.length :])
+    if _checksum(manifest, blocks.hashes.tobytes()) != manifest.sha256:
         raise ArtefactError("index does not match its checksum")
-    keys, length = KeyTable.read(body, manifest.count)
-    return IndexFile(manifest, keys, body[length:], start, hashes.reshape(-1, _HASH))
+    blocks.require(0, KeyTable.where_it_ends(manifest.count))
+    keys, length = KeyTable.read(blocks.body, manifest.count)
+    blocks.require(0, length)
+    return IndexFile(manifest, keys, blocks.body[length:], start, blocks)
 
 
 def erase(path: Path, file: IndexFile, rows: Sequence[int], holes: Sequence[Hole]) -> None:
@@ -152,22 +160,27 @@ def erase(path: Path, file: IndexFile, rows: Sequence[int], holes: Sequence[Hole
     A reader that comes meanwhile finds the file damaged, and builds it again.
 
     Args:
-        path: The file that was read.
-        file: As it was read.
+        path: The file that was opened.
+        file: As it was opened.
         rows: Whose keys.
         holes: What of the payload.
+
+    Raises:
+        ArtefactError: What is to be overwritten was damaged before, which new hashes would hide.
     """
     start = file.manifest.length - len(file.payload)
     gaps = [Hole(*file.keys.span(row), 0) for row in rows]
     gaps += [Hole(start + hole.offset, hole.length, hole.fill) for hole in holes]
-    hashes = np.array(file.hashes)
+    for gap in gaps:
+        file.blocks.require(gap.offset, gap.end)
+    hashes = np.array(file.blocks.hashes)
     with path.open("r+b") as stream:
         for gap in gaps:
             stream.seek(file.body + gap.offset)
             stream.write(bytes([gap.fill]) * gap.length)
-        for block in sorted({each for gap in gaps for each in gap.blocks(_BLOCK)}):
-            content = _read_block(stream, file, block)
-            hashes[block] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+        stream.flush()  # so that it shows in what is mapped
+        for block in touched((gap.offset, gap.end) for gap in gaps):
+            hashes[block] = np.frombuffer(file.blocks.hash_of(block), np.uint8)
         stream.seek(file.body + file.manifest.length)
         stream.write(hashes.tobytes())
         changed = replace(file.manifest, erased=file.manifest.erased + len(rows))
@@ -176,11 +189,6 @@ def erase(path: Path, file: IndexFile, rows: Sequence[int], holes: Sequence[Hole
         stream.write(header.ljust(file.body - len(_MAGIC) - _LENGTH))
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _read_block(stream: IO[bytes], file: IndexFile, block: int) -> bytes:
-    stream.seek(file.body + block * _BLOCK)
-    return stream.read(min(_BLOCK, file.manifest.length - block * _BLOCK))
 
 
 def _header(manifest: Manifest) -> bytes:
@@ -205,23 +213,6 @@ def _manifest(content: Bytes) -> tuple[Manifest, int]:
     if type(manifest.length) is not int or type(manifest.count) is not int or manifest.count < 0:
         raise ArtefactError("index has a damaged manifest")
     return manifest, start + length
-
-
-def _block_hashes(pieces: Sequence[Buffer]) -> Iterator[bytes]:
-    """Yield the sha256 of each mebibyte of the pieces, taken as one."""
-    digest, room = hashlib.sha256(), _BLOCK
-    filled = False
-    for piece in pieces:
-        view, done = memoryview(piece), 0
-        while done < len(view):
-            part = view[done : done + room]
-            digest.update(part)
-            done, room, filled = done + len(part), room - len(part), True
-            if not room:
-                yield digest.digest()
-                digest, room, filled = hashlib.sha256(), _BLOCK, False
-    if filled:
-        yield digest.digest()
 
 
 def _checksum(manifest: Manifest, hashes: bytes) -> str:

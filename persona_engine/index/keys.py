@@ -36,6 +36,11 @@ class KeyTable:
         lengths = np.fromiter(chain([0], map(len, encoded)), np.uint64, len(encoded) + 1)
         return cls(np.cumsum(lengths, dtype=np.uint64), np.frombuffer(b"".join(encoded), np.uint8))
 
+    @staticmethod
+    def where_it_ends(count: int) -> int:
+        """Return after how many bytes of a table it is known how long it is."""
+        return 8 * (count + 1)
+
     @classmethod
     def read(cls, body: Bytes, count: int) -> tuple[KeyTable, int]:
         """Return the table at the start of some bytes, and its length.
@@ -43,7 +48,7 @@ class KeyTable:
         Raises:
             ArtefactError: There is none.
         """
-        start = 8 * (count + 1)
+        start = cls.where_it_ends(count)
         ends = body[:start].view("<u8") if len(body) >= start else np.zeros(0, np.uint64)
         if not len(ends) or int(ends[-1]) > len(body) - start:
             raise ArtefactError(f"index lacks the names of its {count} vectors")

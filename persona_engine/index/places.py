@@ -8,18 +8,26 @@ differ, this version of FAISS writes otherwise, and nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from persona_engine.index.backends import Bytes, Hole
+from persona_engine.index.kinds import IndexKind
 
 FaissObject = Any  # the package has no types
 
 _AFTER_LINKS = 20  # entry point, top level, two efforts, and one field that is no longer used
-_NUMBER = 8
+NUMBER = 8
+BYTES_EACH: dict[IndexKind, Callable[[int], int]] = {
+    "flat": lambda width: 4 * width,
+    "hnsw": lambda width: 4 * width,
+    "ivf": lambda width: 4 * width + NUMBER,
+    "sq": lambda width: width + NUMBER,
+}
+"""What a vector of a width takes at the end of a serialised index."""
 
 
 def list_holes(
@@ -32,14 +40,15 @@ def list_holes(
     index.make_direct_map()
     lists, size = index.invlists, index.code_size
     sizes = np.array([lists.list_size(each) for each in range(index.nlist)], np.int64)
-    ends = np.cumsum(sizes) * (size + _NUMBER)
+    ends = np.cumsum(sizes) * (size + NUMBER)
     start = len(payload) - int(ends[-1])
     holes = []
     for row in rows:
         place = int(index.direct_map.get(row))
         number, within = place >> 32, place & 0xFFFFFFFF
-        begin = int(ends[number] - sizes[number] * (size + _NUMBER))
-        hole = Hole(start + begin + within * size, size)
+        begin = int(ends[number] - sizes[number] * (size + NUMBER))
+        numbers = start + begin + int(sizes[number]) * size
+        hole = Hole(start + begin + within * size, size, number=numbers + within * NUMBER)
         code = faiss.rev_swig_ptr(lists.get_single_code(number, within), size)
         if not _holds(payload, hole, code):
             return None

@@ -8,6 +8,7 @@ forgotten, timed, and every file of the folder is searched for the words and the
 from __future__ import annotations
 
 import mmap
+import os
 import sqlite3
 import tempfile
 import time
@@ -56,6 +57,7 @@ def _among(place: Path, people: int, seed: int) -> dict[str, Figure]:
         started = time.perf_counter()
         engine.user(_forgotten()[0]).neighbours()
         built = time.perf_counter() - started
+        _settle(place)
         size = sum(each.stat().st_size for each in place.rglob("*") if each.is_file())
         before = _found(place)
         seconds, receipts = [], []
@@ -83,6 +85,14 @@ def _among(place: Path, people: int, seed: int) -> dict[str, Figure]:
         "forget_found_before": Figure(sum(before.values()), "places", 1, sense="at least"),
         "forget_found_afterwards": Figure(sum(after.values()), "places", 0, sense="exactly"),
     }
+
+
+def _settle(place: Path) -> None:
+    """Write to the disk what was only handed to the system: people were there for long."""
+    for each in place.rglob("*"):
+        if each.is_file():
+            with each.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def _forgotten() -> list[str]:

@@ -11,6 +11,7 @@ from persona_engine.errors import ArtefactError
 from persona_engine.index import VectorCache, cache, files, kinds
 from persona_engine.index.erasing import erase_keys
 from persona_engine.index.keys import KeyTable
+from persona_engine.index.snapshot import read_snapshot
 
 faiss = pytest.importorskip("faiss")
 KINDS = ("flat", "ivf", "hnsw", "sq")
@@ -122,6 +123,43 @@ def test_an_erasure_that_was_cut_short_is_noticed(tmp_path, rows):
         stream.write(b"\0" * 40)
     with pytest.raises(ArtefactError, match="checksum"):
         files.read(index.path)
+
+
+def damage(path, place):
+    with path.open("r+b") as stream:
+        stream.seek(place)
+        (byte,) = stream.read(1)
+        stream.seek(place)
+        stream.write(bytes([byte ^ 0xFF]))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr("persona_engine.index.blocks.SIZE", 512)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_erasing_checks_what_it_touches_and_no_more(tmp_path, rows, kind, small_blocks):
+    index = cache_in(tmp_path, kind)
+    index.current(lambda: rows, "1")
+    file = files.read(index.path)
+    searcher = read_snapshot(file, backend=index._backend).searcher
+    payload = file.body + file.manifest.length - len(file.payload)
+    mine, other = (searcher.holes([file.keys.find(rows[n][0])], file.payload)[0] for n in (7, 640))
+    assert other.offset // 512 != mine.offset // 512
+    whole = index.path.read_bytes()
+    damage(index.path, payload + other.offset)
+    assert index.remove(rows[7][0]) == 1
+    assert index.path.exists()
+    with pytest.raises(ArtefactError, match="checksum"):  # who reads the rest finds it
+        files.read(index.path)
+    places = [payload + mine.offset, file.body + file.keys.span(file.keys.find(rows[9][0]))[0]]
+    places += [] if mine.number is None else [payload + mine.number]
+    for place in places:
+        index.path.write_bytes(whole)
+        damage(index.path, place)
+        assert index.remove(rows[7][0]) in (0, 1)
+        assert not index.path.exists()  # no new hash hides the damage
 
 
 def test_kinds_follow_the_number_of_vectors(tmp_path, rows, monkeypatch):
