@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import uvicorn
@@ -22,6 +24,9 @@ from persona_engine.server.settings import ServerSettings
 
 logger = logging.getLogger("persona_engine.server")
 
+_BACKLOG = 2048
+_HUNG = 60  # seconds without a sign of life after which a process is replaced
+
 OnListening = Callable[[str], None]
 
 
@@ -37,6 +42,7 @@ def serve(config: EngineConfig, settings: ServerSettings, *, listening: OnListen
         ConfigError: Nobody could be authenticated, or the address cannot be listened on.
         StoreUnavailableError: The database cannot be opened.
     """
+    config = _sharing(config, settings)
     engine = PersonaEngine(config=config)  # also migrates, before several processes look
     with engine:
         security.check_start(settings, engine.store)
@@ -44,14 +50,34 @@ def serve(config: EngineConfig, settings: ServerSettings, *, listening: OnListen
         host, port = listener.getsockname()[:2]
         listening(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         if settings.workers == 1:
-            app = create_app(engine, settings)
-            uvicorn.Server(_uvicorn(app, settings)).run(sockets=[listener])
+            server = uvicorn.Server(_uvicorn(create_app(engine, settings), settings))
+            with _surviving_signals():
+                server.run(sockets=[listener])
             return
     listener.set_inheritable(True)
     # Processes are spawned: each makes an engine of its own.
     several = _uvicorn(partial(_worker, config, settings), settings, factory=True)
     with shared_by_workers(settings.metrics):
         Multiprocess(several, sockets=[listener]).run()
+
+
+def _sharing(config: EngineConfig, settings: ServerSettings) -> EngineConfig:
+    """Have replies that are generated at the same time read by one network pass a token."""
+    if "batch_rows" in config.model_fields_set:
+        return config
+    return config.model_copy(update={"batch_rows": settings.batch_rows})
+
+
+@contextmanager
+def _surviving_signals() -> Iterator[None]:
+    """Have the signals that end a server, which it raises again at its end, end it well."""
+    ending = (signal.SIGTERM, signal.SIGINT)
+    before = {each: signal.signal(each, lambda *_: None) for each in ending}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _worker(config: EngineConfig, settings: ServerSettings) -> FastAPI:
@@ -68,7 +94,9 @@ def _uvicorn(app: object, settings: ServerSettings, *, factory: bool = False) ->
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
+        timeout_worker_healthcheck=_HUNG,
     )
 
 
@@ -79,6 +107,7 @@ def _listen(settings: ServerSettings) -> socket.socket:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)  # whoever comes while the server starts waits
     except OSError as error:
         listener.close()
         raise ConfigError(

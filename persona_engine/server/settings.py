@@ -27,6 +27,8 @@ class ServerSettings(Settings):
         workers: Processes that serve, each with a model of its own, over one database.
         insecure_loopback: Whether requests need no key; only where ``host`` is a loopback address.
         chats: Replies that one process generates at the same time.
+        batch_rows: Rows that these read together at each token, where the engine's own
+            ``batch_rows`` is not set; a row is a candidate of one of them.
         waiting_chats: Replies that may wait for that; beyond, requests are answered with 429.
         calls: Other requests that one process works on at the same time.
         waiting_calls: Other requests that may wait for that.
@@ -71,6 +73,7 @@ class ServerSettings(Settings):
     workers: int = Field(default=1, ge=1, le=64)
     insecure_loopback: bool = False
     chats: int = Field(default=16, ge=1, le=256)
+    batch_rows: int = Field(default=128, ge=0, le=4_096)
     waiting_chats: int = Field(default=64, ge=0, le=10_000)
     calls: int = Field(default=8, ge=1, le=256)
     waiting_calls: int = Field(default=512, ge=0, le=10_000)
