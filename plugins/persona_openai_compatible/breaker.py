@@ -82,8 +82,13 @@ class Breaker:
                 )
             self._trying = True
 
+    def answered(self) -> None:
+        """Close while an answer goes on; until `succeeded`, one more failure opens it again."""
+        with self._guard:
+            self._until, self._trying = None, False
+
     def succeeded(self) -> None:
-        """Close: the server answered."""
+        """Close: the server answered to the end."""
         with self._guard:
             self._in_a_row, self._until, self._trying = 0, None, False
 

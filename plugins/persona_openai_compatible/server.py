@@ -128,6 +128,7 @@ class Server:
         """
         with self._called():
             stream = self._client.chat.completions.create(**request, stream=True)
+            self._breaker.answered()
             try:
                 yield stream
             finally:

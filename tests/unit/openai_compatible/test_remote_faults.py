@@ -124,7 +124,9 @@ def test_while_one_request_is_tried_the_others_wait(generator_of):
         breaker.enter()
     breaker.given_up()
     breaker.enter()
-    breaker.failed(OSError())
+    breaker.answered()
+    breaker.enter()
+    breaker.failed(OSError())  # the answer broke off
     assert breaker.state == "open"
 
 
