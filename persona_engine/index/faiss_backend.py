@@ -9,7 +9,14 @@ import numpy as np
 
 from persona_engine.errors import ArtefactError
 from persona_engine.index.backends import BackendName, Built, Bytes, Hole
-from persona_engine.index.kinds import IndexKind, Search, kind_for, least_effort, lists_for
+from persona_engine.index.kinds import (
+    IndexKind,
+    Search,
+    held_back,
+    kind_for,
+    least_effort,
+    lists_for,
+)
 from persona_engine.index.places import BYTES_EACH, FaissObject, graph_holes, list_holes
 from persona_engine.types import FloatArray, IntArray
 
@@ -54,9 +61,9 @@ class FaissSearcher:
         if wanted < 1:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         products, rows = self._index.search(query[None, :], wanted + len(excluded))
-        kept = rows[0] >= 0
-        if len(excluded):
-            kept &= ~np.isin(rows[0], excluded)
+        if not len(excluded) and rows[0, -1] >= 0:  # what is not found stands last
+            return rows[0], products[0]
+        kept = (rows[0] >= 0) & ~np.isin(rows[0], excluded)
         if np.count_nonzero(kept) < wanted:  # lists that were looked through held fewer
             return self._among(query, count, None, excluded)
         return rows[0][kept][:wanted], products[0][kept][:wanted]
@@ -116,14 +123,17 @@ class FaissBackend:
         index = self._empty(kind, *vectors.shape)
         if not index.is_trained:
             index.train(_sample(vectors, index.nlist))
-        index.add(vectors)
         if kind == "flat":
+            index.add(vectors)
             return FaissSearcher(self._faiss, index, Built())
+        members, others = np.split(vectors, [len(vectors) - held_back(len(vectors))])
         exact = self._faiss.IndexFlatIP(vectors.shape[1])
-        exact.add(vectors)
+        exact.add(members)
+        index.add(members)
         effort, recall = least_effort(
-            vectors, _efforts(kind, index), _searching(index), _searching(exact)
+            others, _efforts(kind, index), _searching(index), _searching(exact)
         )
+        index.add(others)
         return FaissSearcher(self._faiss, index, Built(kind, effort, recall))
 
     def _empty(self, kind: IndexKind, count: int, width: int) -> FaissObject:

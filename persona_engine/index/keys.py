@@ -70,6 +70,15 @@ class KeyTable:
         raw = self._raw(row)
         return None if raw[:1] == b"\0" else raw.decode()
 
+    def named(self, rows: IntArray) -> list[str]:
+        """Return the keys of vectors, blank where they were erased."""
+        begins, ends = self.ends[rows].tolist(), self.ends[rows + 1].tolist()
+        text = self.text.data
+        return [
+            str(text[begin:end], "utf-8").rstrip("\0")
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+
     def find(self, key: str) -> int | None:
         """Return the number of a key's vector, None where there is none."""
         wanted = key.encode("utf-8", "surrogatepass")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -71,9 +72,9 @@ class Snapshot:
             allowed=None if allowed is None else self._numbers(allowed),
             excluded=self._excluded(exclude),
         )
-        named = zip(map(self.keys.key, rows.tolist()), cosines.tolist(), strict=True)
-        found = [(key, max(-1.0, min(1.0, cosine))) for key, cosine in named if key is not None]
-        return sorted(found, key=lambda each: (-each[1], each[0]))
+        turned = np.minimum(np.maximum(-cosines, -1.0), 1.0).tolist()
+        named = zip(turned, self.keys.named(rows), strict=True)
+        return [(key, -cosine) for cosine, key in sorted(each for each in named if each[1])]
 
     def _excluded(self, exclude: Collection[str]) -> IntArray:
         """Return the row numbers to leave out: the named ones, and those that were erased."""
@@ -178,8 +179,8 @@ def _unit_query(query: FloatArray, *, width: int | None) -> FloatArray:
             f"query has shape {vector.shape}, expected ({width or 'D'},)",
             remedy="use the encoder that the index was built with",
         )
-    length = float(np.linalg.norm(vector))
-    if not np.isfinite(length) or length == 0.0:
+    length = math.sqrt(vector @ vector)
+    if not 0.0 < length < math.inf:
         raise InvalidInputError(
             "query is zero or not finite, so it is near to nothing",
             remedy="search once something is known: comparisons of a user, words of a text",

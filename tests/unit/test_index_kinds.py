@@ -74,6 +74,20 @@ def test_who_may_be_found_is_decided_before_the_search(tmp_path, rows, kind):
     assert len(index.search(query, count=COUNT)) == COUNT
 
 
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_who_is_new_finds_as_much_as_the_manifest_says(tmp_path, kind):
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(8_200, 32)).astype(np.float32)
+    named = [(f"{number:05d}", each) for number, each in enumerate(vectors[:8_000])]
+    index = cache_in(tmp_path, kind).current(lambda: named, "1")
+    found = [{key for key, _ in index.search(each, count=10)} for each in vectors[8_000:]]
+    true = [set(exact(named, each, 10)) for each in vectors[8_000:]]
+    hits = sum(len(mine & theirs) for mine, theirs in zip(found, true, strict=True))
+    assert index.manifest.recall >= 0.97
+    assert abs(hits / 2_000 - index.manifest.recall) < 0.02
+    assert len(index) == 8_000  # those who were held back are in it
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_somebody_is_erased_where_they_lie(tmp_path, rows, kind):
     index = cache_in(tmp_path, kind)
