@@ -14,11 +14,12 @@ from persona_engine.errors import ArtefactError, ScopeError, StoreUnavailableErr
 from persona_engine.index import files
 from persona_engine.index.backends import resolve_backend
 from persona_engine.index.erasing import erase_keys
-from persona_engine.index.files import IndexFile, Kind, Manifest
-from persona_engine.index.kinds import IndexKind, kind_for
+from persona_engine.index.files import IndexFile, Kind
+from persona_engine.index.kinds import IndexKind
 from persona_engine.index.locking import exclusive
 from persona_engine.index.snapshot import Snapshot, build_snapshot, read_snapshot
 from persona_engine.index.status import IndexState, IndexStatus
+from persona_engine.index.wanted import Wanted
 from persona_engine.types import FloatArray
 
 Load = Callable[[], Iterable[tuple[str, FloatArray]]]
@@ -79,11 +80,8 @@ class VectorCache:
         if not tenant:
             raise ScopeError("tenant is '', expected a name", remedy="pass the tenant's name")
         self.path = files.index_path(folder, tenant=tenant, kind=kind)
-        self._tenant = tenant
-        self._kind: Kind = kind
-        self._fingerprint = fingerprint
         self._backend = resolve_backend(backend)
-        self._index: IndexKind | Literal["auto"] = index
+        self._wanted = Wanted(tenant, kind, fingerprint, self._backend.name, index)
         self._patience = patience
         self._asked = 0.0
         self._renewal: threading.Thread | None = None
@@ -127,9 +125,9 @@ class VectorCache:
                 return self._held
             wanted = generation() if callable(generation) else generation
             self._asked = time.monotonic()
-            if self._held is None or not self._matches(self._held.manifest, wanted):
+            if self._held is None or not self._wanted.matches(self._held.manifest, wanted):
                 found = self._held if self._is_large(self._held) else self._read(wanted)
-                if found is None or not self._matches(found.manifest, wanted):
+                if found is None or not self._wanted.matches(found.manifest, wanted):
                     found = self._late(found, load, wanted)
                 self._held = found
             return self._held
@@ -142,7 +140,11 @@ class VectorCache:
 
     def _late(self, held: Snapshot | None, load: Load, generation: str) -> Snapshot:
         """Return a new index or, where a large one may serve for a while, that one."""
-        if held is None or not self._is_large(held) or not self._matches(held.manifest, None):
+        if (
+            held is None
+            or not self._is_large(held)
+            or not self._wanted.matches(held.manifest, None)
+        ):
             return self._rebuild(load, generation)
         renewing = self._renewal is not None and self._renewal.is_alive()
         if time.time() - held.manifest.built_at > self._patience and not renewing:
@@ -196,7 +198,7 @@ class VectorCache:
             return IndexStatus("missing", self.path, "not built yet")
         except (ArtefactError, OSError) as error:
             return IndexStatus("damaged", self.path, str(error))
-        detail = self._difference(file.manifest, generation)
+        detail = self._wanted.difference(file.manifest, generation)
         state: IndexState = "stale" if detail else "fresh"
         manifest = file.manifest
         count = manifest.count - manifest.erased
@@ -214,19 +216,13 @@ class VectorCache:
         with ExitStack() as stack:
             locked = self._try_to_lock(stack)
             found = self._read(generation) if locked else None
-            if found is not None and self._matches(found.manifest, generation):
+            if found is not None and self._wanted.matches(found.manifest, generation):
                 return found
-            wanted = Manifest(
-                tenant=self._tenant,
-                kind=self._kind,
-                fingerprint=self._fingerprint,
-                generation=generation,
-                count=0,
-                width=0,
-                backend=self._backend.name,
-            )
             snapshot = build_snapshot(
-                load(), manifest=wanted, backend=self._backend, index=self._index
+                load(),
+                manifest=self._wanted.manifest(generation),
+                backend=self._backend,
+                index=self._wanted.index,
             )
             if locked:
                 self._try_to_write(snapshot)
@@ -240,7 +236,7 @@ class VectorCache:
         try:
             file = self._verified()
             late = self._patience > 0.0 and file.manifest.index != "flat"
-            if not self._matches(file.manifest, None if late else generation):
+            if not self._wanted.matches(file.manifest, None if late else generation):
                 return None
             return read_snapshot(file, backend=self._backend)
         except FileNotFoundError:
@@ -252,27 +248,6 @@ class VectorCache:
     def _verified(self) -> IndexFile:
         """Map the file and check it against its checksums."""
         return files.read(self.path)
-
-    def _matches(self, manifest: Manifest, generation: str | None) -> bool:
-        return not self._difference(manifest, generation)
-
-    def _difference(self, manifest: Manifest, generation: str | None) -> str:
-        """Say what keeps an index from being used; empty when nothing does."""
-        wanted = {
-            "tenant": self._tenant,
-            "kind": self._kind,
-            "fingerprint": self._fingerprint,
-            "backend": self._backend.name,
-        }
-        if self._backend.name == "faiss":
-            wanted["index"] = kind_for(manifest.count, self._index)
-        if generation is not None:
-            wanted["generation"] = generation
-        return "; ".join(
-            f"{name} is {getattr(manifest, name)!r}, expected {value!r}"
-            for name, value in wanted.items()
-            if getattr(manifest, name) != value
-        )
 
     def _lock(self) -> AbstractContextManager[None]:
         return exclusive(self.path.with_suffix(".lock"), timeout=self._lock_timeout)
