@@ -13,8 +13,6 @@ from typing import Generic, TypeVar
 J = TypeVar("J")
 R = TypeVar("R")
 
-# Seconds that a round waits for those who are expected, at most.
-_PATIENCE = 0.05
 # That share of what the last round took: who is left out loses a round.
 _OF_A_ROUND = 0.5
 
@@ -30,6 +28,7 @@ class Gathering(Generic[J, R]):
         together: Does some jobs at once and returns what came of each, in their order. When it
             raises, every job is done by itself, so that only those fail that are at fault.
         most: Greatest weight of the jobs of one round; a heavier one is done by itself.
+        patience: Seconds that a leader waits at most.
         clock: Seconds, only ever growing.
     """
 
@@ -38,10 +37,12 @@ class Gathering(Generic[J, R]):
         together: Callable[[Sequence[J]], Sequence[R]],
         *,
         most: int,
+        patience: float = 0.05,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._together = together
         self._most = most
+        self._patience = patience
         self._clock = clock
         self._mutex = threading.Lock()
         self._waiting: deque[_Ticket[J, R]] = deque()
@@ -132,7 +133,7 @@ class Gathering(Generic[J, R]):
                 self._complete = threading.Event()
         if self._complete is not None:
             try:
-                self._complete.wait(min(_PATIENCE, _OF_A_ROUND * self._took))
+                self._complete.wait(min(self._patience, _OF_A_ROUND * self._took))
             finally:
                 self._complete = None
         with self._mutex:
