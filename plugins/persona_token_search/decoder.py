@@ -41,8 +41,9 @@ class TokenSearch:
     All k are read in one forward, on the hidden states that decoding computes anyway, and the one
     that is taken is not read again. Where one token is plausible, nothing is looked ahead at. The
     plain sample grows beside the searched replies in the same forward; it is shown when the reward
-    cannot tell them apart. Of n candidates n − 1 are searched, each with draws of its own, and the
-    one with the greatest reward is the reply: likelihood has had its say with every token.
+    cannot tell them apart. Of n candidates n − 1 are searched, each with draws of its own; the
+    reply is the one that is worth most as a whole, with a weight on its likelihood that is greater
+    than w: bold words make replies that differ, and among these choosing likely ones costs nothing.
 
     Use it where steering should be strongest for about the cost of one reply: it moves every token,
     while `best_of_n` chooses among what the model says anyway. It trusts the reward in mid-sentence
@@ -53,7 +54,9 @@ class TokenSearch:
         k: Most tokens to look ahead at.
         plausible: Least probability of a token as a share of the likeliest one's.
         choice: A token drawn from q, or its best one, with which equal prompts get equal replies.
-        likelihood: w, log-odds of being preferred that one nat per token is worth; above 0.
+        likelihood: w, log-odds of being preferred that one nat per token is worth to a token's
+            choice; above 0.
+        reply_likelihood: The same to the choice among finished replies.
         caution: c, standard deviations of the reward taken off.
         most_kl: Largest KL(q ‖ p) at one token, in nats.
         foresee: Whether the head is used where there is one.
@@ -71,9 +74,10 @@ class TokenSearch:
         k: int = 10,
         plausible: float = 0.1,
         choice: How = "sampled",
-        likelihood: float = 1.0,
+        likelihood: float = 0.4,
+        reply_likelihood: float = 1.5,
         caution: float = 0.0,
-        most_kl: float = 1.0,
+        most_kl: float = 1.5,
         foresee: bool = True,
         min_confidence: float = 0.55,
     ) -> None:
@@ -85,6 +89,7 @@ class TokenSearch:
         check_setting("foresee", foresee, isinstance(foresee, bool), "true or false")
         objective = Objective(caution=caution, likelihood=likelihood)
         check_setting("likelihood", likelihood, likelihood > 0.0, "above 0")
+        self._whole = Objective(caution=caution, likelihood=reply_likelihood)
         self._rules = Rules(k, plausible, choice, objective, most_kl)
         self._foresee = foresee
         self._min_confidence = min_confidence
@@ -125,7 +130,7 @@ class TokenSearch:
             min_confidence=self._min_confidence,
             request=request,
             generator=generator,
-            objective=Objective(caution=self._rules.objective.caution),
+            objective=self._whole,
         )
         outlet.settle(generation.candidates[0].text)
         if walk is None:

@@ -140,7 +140,8 @@ def test_nothing_is_looked_ahead_at_where_one_word_is_plausible():
 
 
 def test_every_candidate_but_the_plain_one_is_searched_with_draws_of_its_own():
-    decoder, generator, reward = TokenSearch(likelihood=3.0), BigramGenerator(), taste()
+    decoder = TokenSearch(likelihood=3.0, most_kl=1.0, reply_likelihood=0.0)
+    generator, reward = BigramGenerator(), taste()
     found = decoder.generate(request(4), generator, reward)
     plain = decoder.generate(request(4), generator, None).candidates[0].text
     texts = [each.text for each in found.candidates]
@@ -150,6 +151,13 @@ def test_every_candidate_but_the_plain_one_is_searched_with_draws_of_its_own():
     assert {each.text for each in alone.candidates} <= set(texts)
     best = [float(reward.score(each.features[:1]).mean[0]) for each in (alone, found)]
     assert best[0] <= best[1]
+
+
+def test_of_finished_replies_the_likely_ones_are_worth_more():
+    decoder = TokenSearch(reply_likelihood=1e6)
+    found = decode(decoder, request(4), BigramGenerator(), taste())
+    likely = [each.log_prob / each.tokens for each in found.candidates]
+    assert likely == sorted(likely, reverse=True)
 
 
 def test_a_reward_that_tells_no_words_apart_chooses_among_whole_replies():
