@@ -18,10 +18,12 @@ class Connections:
 
     Args:
         engine: Makes them; without a pool of its own.
+        first: What each does first; nothing if omitted.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, first: str = "") -> None:
         self._engine = engine
+        self._first = first
         self._idle: deque[Connection] = deque()
         self._closed = False
 
@@ -31,7 +33,7 @@ class Connections:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._engine.connect()
+            connection = self._opened()
         try:
             yield connection
         finally:
@@ -40,6 +42,13 @@ class Connections:
             self._idle.append(connection)
             if self._closed:
                 self.close()
+
+    def _opened(self) -> Connection:
+        connection = self._engine.connect()
+        if self._first:
+            connection.exec_driver_sql(self._first)
+            connection.rollback()
+        return connection
 
     def close(self) -> None:
         """Close those that are not lent, and the others as they come back."""

@@ -19,13 +19,13 @@ from typing import Literal, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
 from persona_engine.observing import SILENT, Observer
 from persona_engine.store.connections import Connections
-from persona_engine.store.faults import is_race, translated
+from persona_engine.store.faults import is_busy, is_race, translated
 from persona_engine.store.prepared import Prepared
 from persona_engine.types import Scope
 
@@ -36,6 +36,8 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
 
 _BEGIN = Prepared(text("BEGIN IMMEDIATE"))
+_NEVER_WAIT = "PRAGMA busy_timeout=0"
+_PAUSE = (0.0003, 0.002)  # seconds between two attempts to get the write lock
 _LOCK_USER = Prepared(text("SELECT pg_advisory_xact_lock(:key)"))
 _ATTEMPTS = 100
 _POOL = {"pool_size": 5, "max_overflow": 32, "pool_timeout": BUSY_SECONDS}
@@ -71,6 +73,7 @@ class Database:
         self._engine = _engine(self._url, self.dialect)
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._kept = Connections(self._engine)
+        self._writers = Connections(self._engine, first=_NEVER_WAIT)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -161,10 +164,11 @@ class Database:
         repair: Callable[[Connection], None] | None,
     ) -> Result:
         self._after_fork()
-        with translated(self.where), self._connection(self._engine) as connection:
+        lent = self._writers.lent() if self.dialect == "sqlite" else self._engine.connect()
+        with translated(self.where), lent as connection:
             connection.begin()
             if self.dialect == "sqlite":
-                _BEGIN.execute(connection, {})
+                _begin_writing(connection)
             elif scope is not None:
                 _LOCK_USER.execute(connection, {"key": _lock_key(scope)})
             self._active.connection = connection
@@ -181,6 +185,7 @@ class Database:
         """Close every connection that is not in use."""
         self._after_fork()
         self._kept.close()
+        self._writers.close()
         self._engine.dispose()
 
     def _connection(self, pooled: Engine) -> AbstractContextManager[Connection]:
@@ -190,11 +195,30 @@ class Database:
     def _after_fork(self) -> None:
         """Leave a parent's connections alone: using or closing them here would harm it."""
         if os.getpid() != self._process:
-            self._inherited += [self._engine.pool, self._kept]
+            self._inherited += [self._engine.pool, self._kept, self._writers]
             self._engine.dispose(close=False)
             self._kept = Connections(self._engine)
+            self._writers = Connections(self._engine, first=_NEVER_WAIT)
             self._process = os.getpid()
             self._active = threading.local()
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Take SQLite's write lock.
+
+    SQLite itself would look again after ever longer pauses, of 0.1 s in the end: with eight
+    processes at work, who waited long would wait for seconds, while others came and went.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            _BEGIN.execute(connection, {})
+        except DBAPIError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(random.uniform(*_PAUSE))
 
 
 def _lock_key(scope: Scope) -> int:

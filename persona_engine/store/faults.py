@@ -58,9 +58,10 @@ def is_race(error: BaseException | None) -> bool:
     return isinstance(cause, IntegrityError) or state in _POSTGRES_RACES
 
 
-def is_busy(error: StoreError) -> bool:
+def is_busy(error: BaseException) -> bool:
     """Say whether SQLite refused because another process holds the file."""
-    code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorname", "")
+    cause = error.__cause__ if isinstance(error, StoreError) else error
+    code = getattr(getattr(cause, "orig", None), "sqlite_errorname", "")
     return str(code).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
