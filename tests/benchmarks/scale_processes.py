@@ -4,11 +4,15 @@ Each process keeps a ledger of what was acknowledged to it. Afterwards every ack
 be stored, once, under its user; every posterior must have seen all of its user's events; and no
 read may ever have returned what belongs to another user. Users are shared by all processes, but for
 those who are forgotten now and then, whom one process has to itself.
+
+`PERSONA_SCALE_MINUTES` limits what each database takes (60 if it is not set): the processes stop
+then, all checks are made of what was done, and ``operations`` says how much that was.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import tempfile
 import time
@@ -19,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from report import Figure, say
 from scale_host import opened, percentiles, prepare, reply, words
 
@@ -28,6 +33,7 @@ from persona_engine.store import upgrade
 from persona_engine.types import Instruction, Scope
 
 PROCESSES, OPERATIONS, SHARED = 8, 10_000, 200
+TOLD_EVERY = 30.0  # seconds
 SHARES = {
     "compare": 0.35,
     "rank": 0.25,
@@ -80,11 +86,14 @@ def _run(
     with opened(place, url) as engine:
         _first_people(engine, seed)
     started = time.perf_counter()
+    done_by = mmap.mmap(-1, 8 * processes)  # shared with the children
+    tally = np.frombuffer(done_by, np.int64)
+    end = time.monotonic() + 60.0 * float(os.environ.get("PERSONA_SCALE_MINUTES", "60"))
     children = [
-        _child(lambda number=number: _Worker(place, url, number, seed).run(operations))
+        _child(lambda number=number: _Worker(place, url, number, seed).run(operations, tally, end))
         for number in range(processes)
     ]
-    failed = [child for child in children if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
+    failed = _joined(children, tally, processes * operations)
     wall = time.perf_counter() - started
     ledgers = [json.loads(each.read_text()) for each in sorted(place.glob("ledger-*.json"))]
     with opened(place, url) as engine:
@@ -102,9 +111,7 @@ def _run(
         "doubled_events": Figure(doubled, "events", 0, sense="exactly"),
         "posteriors_behind": Figure(behind, "users", 0, sense="exactly"),
         "cross_user_reads": Figure(sum(x["foreign"] for x in ledgers), "reads", 0, sense="exactly"),
-        "deadlocks_and_errors": Figure(
-            sum(errors.values()) + len(failed), "errors", 0, sense="exactly"
-        ),
+        "deadlocks_and_errors": Figure(sum(errors.values()) + failed, "errors", 0, sense="exactly"),
         "faults_of_the_database": Figure(len(faults), "faults", 0, sense="exactly"),
         "throughput": Figure(round(done / wall, 1), "operations/s"),
     }
@@ -116,6 +123,23 @@ def _run(
         for what, value in percentiles(mine or [0.0]).items():
             figures[f"{kind}_{what}"] = Figure(value, "ms")
     return {f"processes_{name}_{key}": value for key, value in figures.items()}
+
+
+def _joined(children: list[int], tally: NDArray[np.int64], operations: int) -> int:
+    """Wait for the processes, telling how far they are, and return how many of them failed."""
+    left, failed, told, started = set(children), 0, 0.0, time.monotonic()
+    while left:
+        for child in tuple(left):
+            found, status = os.waitpid(child, os.WNOHANG)
+            if found:
+                left.discard(child)
+                failed += os.waitstatus_to_exitcode(status) != 0
+        took, done = time.monotonic() - started, int(tally.sum())
+        if took - told >= TOLD_EVERY:
+            told = took
+            say(f"  {done:,} of {operations:,} operations, {done / took:.0f} a second")
+        time.sleep(0.2)
+    return failed
 
 
 def _first_people(engine: PersonaEngine, seed: int) -> None:
@@ -166,8 +190,14 @@ class _Worker:
         self._errors: list[str] = []
         self._foreign = 0
 
-    def run(self, operations: int) -> None:
-        """Do them and write the ledger."""
+    def run(self, operations: int, tally: NDArray[np.int64], end: float) -> None:
+        """Do them, as far as there is time, and write the ledger.
+
+        Args:
+            operations: How many.
+            tally: Where each process counts what it has done.
+            end: When to stop, by `time.monotonic`.
+        """
         kinds = self._rng.choice(list(SHARES), operations, p=list(SHARES.values()))
         with opened(self._place, self._url) as engine:
             for count, kind in enumerate(kinds):
@@ -177,6 +207,9 @@ class _Worker:
                 except PersonaError as error:
                     self._errors.append(f"{kind}: {type(error).__name__}: {error.message[:120]}")
                 self._seconds[kind].append(time.perf_counter() - started)
+                tally[self._number] = count + 1
+                if time.monotonic() > end:
+                    break
         ledger = {
             "acknowledged": [mark for _, mark in self._acknowledged],
             "wishes": [mark for _, mark in self._wishes],
