@@ -66,7 +66,7 @@ async def test_every_answer_has_the_headers(engine, path):
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cache-Control"] == ("max-age=60" if path == "/cached" else "no-store")
     assert "Strict-Transport-Security" not in headers
     assert headers["X-Request-ID"]
