@@ -6,6 +6,7 @@ tenant is ever told, but for the tenant of a whole reply.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -83,8 +84,12 @@ class Observation:
         False
     """
 
+    span: Callable[..., AbstractContextManager[object]]
+    took: Callable[..., None]
+    count: Callable[..., None]
+
     def __init__(self) -> None:
-        self._observer: Observer = SILENT
+        self.passes_to(SILENT)
 
     @property
     def on(self) -> bool:
@@ -94,15 +99,5 @@ class Observation:
     def passes_to(self, observer: Observer) -> None:
         """Tell this observer from now on."""
         self._observer = observer
-
-    def span(self, step: str, **attributes: Attribute) -> AbstractContextManager[object]:
-        """Return the observer's span."""
-        return self._observer.span(step, **attributes)
-
-    def took(self, step: str, seconds: float, **attributes: Attribute) -> None:
-        """Tell what a step took."""
-        self._observer.took(step, seconds, **attributes)
-
-    def count(self, what: str, amount: float = 1, **attributes: Attribute) -> None:
-        """Tell that something happened."""
-        self._observer.count(what, amount, **attributes)
+        # The observer's own methods: a step that nobody hears of costs one call.
+        self.span, self.took, self.count = observer.span, observer.took, observer.count
