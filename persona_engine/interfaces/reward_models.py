@@ -113,6 +113,19 @@ class RewardModel(ABC):
         cancels.
         """
 
+    def logits(
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        """Return the log-odds of ``U`` users at once, as `logit` gives each, ``(U, B)``."""
+        scores = [self.logit(population, each, a, b, **given(context)) for each in posteriors]
+        return Score(np.stack([each.mean for each in scores]), np.stack([x.std for x in scores]))
+
     @abstractmethod
     def embed(self, population: Population, posterior: Posterior) -> FloatArray:
         """Return the user's preference embedding, ``(k,)``: near users prefer alike."""

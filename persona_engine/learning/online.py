@@ -60,20 +60,14 @@ class OnlinePolicy:
         self, model: RewardModel, population: Population, before: Posterior, new: Evidence
     ) -> bool:
         """Return whether answers are much likelier for a stranger than for this person."""
-        ours = _log_likelihood(model, population, before, new)
-        if -ours <= self.startling and (new.target <= 1.0).all():
-            return False  # nobody foresees answers better than with a log-likelihood of 0
         stranger = self._strangers.get(population)
         if stranger is None:
             stranger = model.infer(population, Evidence.empty(new.width))
             self._strangers[population] = stranger
-        return _log_likelihood(model, population, stranger, new) - ours > self.startling
-
-
-def _log_likelihood(
-    model: RewardModel, population: Population, posterior: Posterior, new: Evidence
-) -> float:
-    asked = given(Context(new.prompt, new.texts) if model.reads else None)
-    score = model.logit(population, posterior, new.chosen, new.rejected, **asked)
-    damped = score.mean / np.sqrt(1.0 + np.pi / 8.0 * np.square(score.std))
-    return float(new.weight @ (new.target * damped - np.logaddexp(0.0, damped)))
+        asked = given(Context(new.prompt, new.texts) if model.reads else None)
+        score = model.logits(
+            population, [before, stranger], new.chosen, new.rejected, **asked
+        )  # (2, n)
+        damped = score.mean / np.sqrt(1.0 + np.pi / 8.0 * np.square(score.std))
+        ours, theirs = (new.target * damped - np.logaddexp(0.0, damped)) @ new.weight
+        return bool(theirs - ours > self.startling)

@@ -72,7 +72,7 @@ def unpack(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """
     try:
         start = _LENGTH.size + _LENGTH.unpack_from(blob)[0]
-        header = json.loads(blob[_LENGTH.size : start])
+        header = json.loads(blob[_LENGTH.size : start].decode())
         about = dict(header.pop(_ABOUT, {}))
         arrays = _placed(blob, start, header)
     except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:

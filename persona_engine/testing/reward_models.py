@@ -45,6 +45,7 @@ REWARD_MODEL_CHECKS: Mapping[str, Check[RewardModelSubject]] = MappingProxyType(
             inference_checks.strange_evidence_is_survived,
             scoring_checks.logit_is_antisymmetric,
             scoring_checks.a_reply_ties_with_itself,
+            scoring_checks.logits_agree_with_logit,
             scoring_checks.score_agrees_with_logit,
             scoring_checks.shared_preference_is_found,
             scoring_checks.personal_preference_is_found,

@@ -36,6 +36,23 @@ def a_reply_ties_with_itself(subject: RewardModelSubject) -> None:
     )
 
 
+def logits_agree_with_logit(subject: RewardModelSubject) -> None:
+    """Give each of several users the log-odds that logit gives them alone."""
+    a, b = subject.probes
+    users = (subject.posterior, subject.prior)
+    together = subject.model.logits(subject.population, users, a, b)
+    for row, posterior in enumerate(users):
+        alone = subject.model.logit(subject.population, posterior, a, b)
+        for name in ("mean", "std"):
+            require_close(
+                getattr(together, name)[row],
+                getattr(alone, name),
+                f"{name} of logits and of logit",
+                remedy="let logits have a row for each posterior, in their order",
+                tolerance=1e-4,
+            )
+
+
 def score_agrees_with_logit(subject: RewardModelSubject) -> None:
     """Differ in score by the logit of the pair (pairwise methods: order as the mean logits do)."""
     model, (a, b) = subject.model, subject.probes

@@ -38,6 +38,7 @@ from persona_hierarchical.scoring import (
     remembering,
     remembering_all,
     tastes,
+    with_recall,
 )
 from persona_hierarchical.training import fit_population
 
@@ -209,9 +210,7 @@ class Hierarchical(LinearLatentModel):
         score = tastes(population, posteriors, responses - population.arrays["centre"])
         if "recall" not in population.arrays:
             return score
-        keys = key_of_one(population, responses)
-        added = [recalled(population, each, keys) for each in posteriors]
-        return Score(score.mean + np.array(added, np.float32).reshape(score.mean.shape), score.std)
+        return with_recall(population, posteriors, score, key_of_one(population, responses))
 
     def logit(
         self,
@@ -223,15 +222,28 @@ class Hierarchical(LinearLatentModel):
         context: Context | None = None,
     ) -> Score:
         """Return the log-odds that ``a`` is preferred to ``b`` and their joint spread, ``(B,)``."""
-        posterior.require(population)
+        score = self.logits(population, [posterior], a, b)
+        return Score(score.mean[0], score.std[0])
+
+    def logits(
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        """Return the log-odds of ``U`` users at once, as `logit` gives each, ``(U, B)``."""
+        for posterior in posteriors:
+            posterior.require(population)
         a, b = mapped(population, a), mapped(population, b)
         self._check(population, a)
         self._check(population, b)
-        score = tastes(population, [posterior], a - b)
-        mean = score.mean[0]
-        if "recall" in population.arrays:
-            mean = mean + recalled(population, posterior, keys_of(population, a, b))
-        return Score(mean, score.std[0])
+        score = tastes(population, posteriors, a - b)
+        if "recall" not in population.arrays:
+            return score
+        return with_recall(population, posteriors, score, keys_of(population, a, b))
 
     def joint_logit(
         self, population: Population, posterior: Posterior, a: FloatArray, b: FloatArray

@@ -140,4 +140,12 @@ def recalled(population: Population, posterior: Posterior, keys: FloatArray) -> 
     return added
 
 
+def with_recall(
+    population: Population, posteriors: Sequence[Posterior], score: Score, keys: FloatArray
+) -> Score:
+    """Return scores ``(U, B)`` with what each user's judgments of the same responses add."""
+    added = [recalled(population, each, keys) for each in posteriors]
+    return Score(score.mean + np.array(added, np.float32).reshape(score.mean.shape), score.std)
+
+
 _NEEDED = ("key", "rows", "offset", "weight", "target")

@@ -33,6 +33,7 @@ MUTANTS: Mapping[type[Unchanged], str] = MappingProxyType(
         beliefs.DividesByTheDifference: "strange_evidence_is_survived",
         replies.FlipsTheSign: "personal_preference_is_found",
         replies.FavoursTheFirst: "logit_is_antisymmetric",
+        replies.JudgesAllAlike: "logits_agree_with_logit",
         replies.AddsSpreads: "a_reply_ties_with_itself",
         replies.ScoresOnAnotherScale: "score_agrees_with_logit",
         replies.ScoresPairsBackwards: "score_agrees_with_logit",

@@ -44,6 +44,22 @@ class FavoursTheFirst(Unchanged):
         return Score(right.mean + np.float32(0.3), right.std)
 
 
+class JudgesAllAlike(Unchanged):
+    """Gives several users the log-odds of the first."""
+
+    def logits(
+        self,
+        population: Population,
+        posteriors: Sequence[Posterior],
+        a: FloatArray,
+        b: FloatArray,
+        *,
+        context: Context | None = None,
+    ) -> Score:
+        first = [posteriors[0]] * len(posteriors)
+        return self.inner.logits(population, first, a, b, **given(context))
+
+
 class AddsSpreads(Unchanged):
     """Adds the spreads of two replies as if they were independent."""
 
