@@ -214,6 +214,8 @@ def _of_fields(error: RequestValidationError) -> Problem:
 
 
 def _of_http(error: HTTPException) -> Problem:
+    if error.status_code == 400:  # what is no JSON at all, such as bytes that are no UTF-8
+        return Problem(422, "invalid_input", "the body cannot be read", "send JSON in UTF-8")
     kind = _TYPES.get(error.status_code, "error")
     headers = tuple((error.headers or {}).items())
     return Problem(error.status_code, kind, str(error.detail), headers=headers)

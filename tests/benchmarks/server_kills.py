@@ -86,7 +86,7 @@ def _round(place: Path, key: str, ledger: Ledger, rng: np.random.Generator) -> f
     try:
         until_ready(server)
         took = time.monotonic() - started
-        stop = threading.Event()
+        stop, speaker = threading.Event(), _Speaker(server, key, ledger)
         clients = [
             threading.Thread(
                 target=_Speaker(server, key, ledger).speak, args=(f"user{n}", each, stop)

@@ -41,6 +41,10 @@ def client():
     def fail(number: str, count: int = 0):
         raise raised[number]
 
+    @app.put("/api/v1/")
+    @app.put("/v1/")
+    def put(body: dict[str, int]) -> None: ...
+
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -78,6 +82,12 @@ def test_a_field_at_fault_is_named(client):
     body = client.get("/api/v1/0?count=many").json()
     assert (body["type"], body["message"].startswith("count: ")) == ("invalid_input", True)
     assert client.get("/v1/0?count=many").json()["error"]["param"] == "count"
+
+
+def test_a_body_that_is_no_json_is_bad_input(client):
+    for path, status in (("/api/v1/", 422), ("/v1/", 400)):
+        answer = client.put(path, content=b"\xff", headers={"Content-Type": "application/json"})
+        assert answer.status_code == status, answer.text
 
 
 def test_what_is_not_there_is_a_problem_too(client):
