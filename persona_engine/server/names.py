@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from persona_engine.config import is_address
 from persona_engine.engine import PersonaEngine
 from persona_engine.errors import NotFoundError
 from persona_engine.server.schemas.models import Model
@@ -14,7 +16,11 @@ OWNER = "persona_engine"
 def generator_name(engine: PersonaEngine) -> str | None:
     """Return what clients call the generator, or None where there is none."""
     name = engine.config.generator
-    return None if name is None else Path(name).name
+    if name is None:
+        return None
+    if is_address(name):  # URL#MODEL
+        return name.partition("#")[2] or urlsplit(name).hostname
+    return Path(name).name
 
 
 def models(engine: PersonaEngine, tenant: str) -> list[Model]:

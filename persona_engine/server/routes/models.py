@@ -8,6 +8,7 @@ from persona_engine.server import names
 from persona_engine.server.asked import AskedEngine, AskedWork, ChatCaller
 from persona_engine.server.routes.documented import openai_refusals
 from persona_engine.server.schemas.models import Model, Models
+from persona_engine.server.schemas.texts import PathName
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -19,6 +20,6 @@ async def list_models(engine: AskedEngine, work: AskedWork, caller: ChatCaller) 
 
 
 @router.get("/models/{model}", responses=openai_refusals(404))
-async def find_model(model: str, engine: AskedEngine, work: AskedWork, caller: ChatCaller) -> Model:
+async def find_model(model: PathName, engine: AskedEngine, work: AskedWork, caller: ChatCaller) -> Model:
     """Return one of them."""
     return await work.calls.run(lambda: names.model(engine, caller.tenant, model))
