@@ -20,6 +20,8 @@ async def list_models(engine: AskedEngine, work: AskedWork, caller: ChatCaller) 
 
 
 @router.get("/models/{model}", responses=openai_refusals(404))
-async def find_model(model: PathName, engine: AskedEngine, work: AskedWork, caller: ChatCaller) -> Model:
+async def find_model(
+    model: PathName, engine: AskedEngine, work: AskedWork, caller: ChatCaller
+) -> Model:
     """Return one of them."""
     return await work.calls.run(lambda: names.model(engine, caller.tenant, model))
