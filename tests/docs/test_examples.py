@@ -61,7 +61,7 @@ def test_the_chat_is_short_and_takes_nothing_from_elsewhere():
     assert {path.name for path in files} == {"app.py", "page.html"}
     assert sum(len(path.read_text().splitlines()) for path in files) < 150
     page = (CHAT / "page.html").read_text()
-    assert not re.search(r"https?://|src=|<link|@import", page)
+    assert not re.search(r"https?://|src=|@import|href=\"(?!data:)", page)
 
 
 @pytest.mark.model
