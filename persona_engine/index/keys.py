@@ -74,10 +74,8 @@ class KeyTable:
         """Return the keys of vectors, blank where they were erased."""
         begins, ends = self.ends[rows].tolist(), self.ends[rows + 1].tolist()
         text = self.text.data
-        return [
-            str(text[begin:end], "utf-8").rstrip("\0")
-            for begin, end in zip(begins, ends, strict=True)
-        ]
+        names = [str(text[begin:end], "utf-8") for begin, end in zip(begins, ends, strict=True)]
+        return [each.rstrip("\0") for each in names] if len(self.erased) else names
 
     def find(self, key: str) -> int | None:
         """Return the number of a key's vector, None where there is none."""

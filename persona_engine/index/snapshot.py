@@ -73,8 +73,8 @@ class Snapshot:
             excluded=self._excluded(exclude),
         )
         turned = np.minimum(np.maximum(-cosines, -1.0), 1.0).tolist()
-        named = zip(turned, self.keys.named(rows), strict=True)
-        return [(key, -cosine) for cosine, key in sorted(each for each in named if each[1])]
+        named = sorted(zip(turned, self.keys.named(rows), strict=True))
+        return [(key, -cosine) for cosine, key in named if key]
 
     def _excluded(self, exclude: Collection[str]) -> IntArray:
         """Return the row numbers to leave out: the named ones, and those that were erased."""
