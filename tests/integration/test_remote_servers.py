@@ -94,7 +94,7 @@ def test_instructions_are_placed(engine):
 
 def test_what_a_server_cannot_do_is_said(engine):
     with pytest.raises(GenerationError, match="best_of_n"):
-        engine.user("alice").chat(ASK, decoding="blockwise")
+        engine.user("alice").chat(ASK, decoding="token_search")
     reply = engine.user("alice").chat(ASK, decoding="auto", candidates=2, max_tokens=2)
     assert reply.trace.search.plan == "best of n: the generator draws whole replies"
     assert all(each.ok for each in engine.doctor() if each.name.startswith("weights"))
