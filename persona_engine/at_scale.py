@@ -159,7 +159,9 @@ class AtScale:
             MissingExtraError: It is Parquet, and the extra ``parquet`` is not installed.
         """
         store = self._runtime.store
-        return import_file(store, tenant, Path(path), kind=format, progress=progress)
+        report = import_file(store, tenant, Path(path), kind=format, progress=progress)
+        store.flush_log()  # or who is forgotten first waits for it
+        return report
 
     def infer_all(
         self, *, tenant: str = "default", progress: Progress = no_progress
@@ -172,7 +174,9 @@ class AtScale:
         Raises:
             NoPopulationError: There is no population to infer on.
         """
-        return infer_all(self._runtime.learner, tenant, progress=progress)
+        report = infer_all(self._runtime.learner, tenant, progress=progress)
+        self._runtime.store.flush_log()
+        return report
 
     def reencode(
         self,

@@ -68,6 +68,7 @@ class Populations:
         rows = self._store.tenant(tenant)
         rows.save_population(population, users=users, shares=shares)
         rows.publish(population.version)
+        self._store.flush_log()  # a row a user, of all who took part
         self.look_again(tenant)
 
     def look_again(self, tenant: str) -> None:

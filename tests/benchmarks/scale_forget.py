@@ -57,7 +57,7 @@ def _among(place: Path, people: int, seed: int) -> dict[str, Figure]:
         started = time.perf_counter()
         engine.user(_forgotten()[0]).neighbours()
         built = time.perf_counter() - started
-        _settle(place)
+        _settle(engine, place)
         size = sum(each.stat().st_size for each in place.rglob("*") if each.is_file())
         before = _found(place)
         seconds, receipts = [], []
@@ -87,8 +87,9 @@ def _among(place: Path, people: int, seed: int) -> dict[str, Figure]:
     }
 
 
-def _settle(place: Path) -> None:
-    """Write to the disk what was only handed to the system: people were there for long."""
+def _settle(engine: PersonaEngine, place: Path) -> None:
+    """Write to the disk what was only handed to the system, as imports and fits do at their end."""
+    engine.store.flush_log(patience=60.0)
     for each in place.rglob("*"):
         if each.is_file():
             with each.open("rb") as stream:

@@ -220,6 +220,17 @@ def test_another_feature_space_is_filled_while_this_one_serves(open_engine, monk
     assert (again.encoded, again.population) == (0, report.population)
 
 
+def test_what_was_done_for_many_leaves_no_log_behind(open_engine, tmp_path):
+    engine = open_engine()
+    log = tmp_path / "persona.db-wal"
+    file = tmp_path / "people.csv"
+    lines = [f"u{n % 9},p {n},{WORDS[n % 9]} home,{WORDS[n % 9]} think\n" for n in range(300)]
+    file.write_text("user,prompt,chosen,rejected\n" + "".join(lines))
+    for work in (lambda: engine.import_file(file), engine.fit, engine.infer_all):
+        work()
+        assert log.stat().st_size == 0  # or who is forgotten first would wait for it
+
+
 def test_what_is_no_other_space_is_refused(open_engine):
     engine = open_engine()
     with pytest.raises(InvalidInputError, match="nothing is to be changed"):
