@@ -224,7 +224,7 @@ def test_what_was_done_for_many_leaves_no_log_behind(open_engine, tmp_path):
     engine = open_engine()
     log = tmp_path / "persona.db-wal"
     file = tmp_path / "people.csv"
-    lines = [f"u{n % 9},p {n},{WORDS[n % 9]} home,{WORDS[n % 9]} think\n" for n in range(300)]
+    lines = [f"u{n % 12},p {n},{WORDS[n % 9]} home,{WORDS[n % 9]} think\n" for n in range(300)]
     file.write_text("user,prompt,chosen,rejected\n" + "".join(lines))
     for work in (lambda: engine.import_file(file), engine.fit, engine.infer_all):
         work()
