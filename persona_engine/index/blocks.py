@@ -21,10 +21,15 @@ class Blocks:
 
     Args:
         body: The bytes, mapped into memory.
-        hashes: ``(blocks, 32)`` sha256 of each mebibyte of them.
+        hashes: The sha256 of each mebibyte of them, one after the other.
+
+    Raises:
+        ArtefactError: There are more or fewer hashes than mebibytes.
     """
 
     def __init__(self, body: Bytes, hashes: Bytes) -> None:
+        if len(hashes) != _HASH * -(-len(body) // SIZE):
+            raise ArtefactError("index does not match its checksum: it is cut short, or too long")
         self.body = body
         self.hashes = hashes.reshape(-1, _HASH)
 

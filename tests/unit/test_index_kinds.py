@@ -176,6 +176,18 @@ def test_erasing_checks_what_it_touches_and_no_more(tmp_path, rows, kind, small_
         assert not index.path.exists()  # no new hash hides the damage
 
 
+@pytest.mark.parametrize("change", [-1, -31, -32, -40_000, 1, 32])
+def test_a_file_of_another_length_is_no_index(tmp_path, rows, change):
+    index = cache_in(tmp_path, "flat")
+    index.current(lambda: rows, "1")
+    whole = index.path.read_bytes()
+    index.path.write_bytes(whole[:change] if change < 0 else whole + b"\0" * change)
+    with pytest.raises(ArtefactError, match="checksum"):
+        files.read(index.path)
+    assert cache_in(tmp_path, "flat").remove(rows[3][0]) == 0  # deleted, whatever it held
+    assert not index.path.exists()
+
+
 def test_kinds_follow_the_number_of_vectors(tmp_path, rows, monkeypatch):
     assert cache_in(tmp_path).current(lambda: rows, "1").manifest.index == "flat"
     monkeypatch.setattr(kinds, "EXACT", 1_000)
