@@ -13,6 +13,7 @@ from persona_engine.interfaces import (
     InstructionSelector,
     InstructionVerifier,
     PrincipleInducer,
+    Redactor,
 )
 from persona_engine.plugins import Plugins
 
@@ -80,6 +81,18 @@ class ChosenPlugins:
             "inducer",
             lambda: self.plugins.create("principle_inducer", name, **self._settings(name)),
         )
+
+    @property
+    def redactors(self) -> tuple[Redactor, ...]:
+        """Take out of texts what must not be stored."""
+
+        def make() -> tuple[Redactor, ...]:
+            return tuple(
+                self.plugins.create("redactor", name, **self._settings(name))
+                for name in self.config.redactors
+            )
+
+        return self._once("redactors", make)
 
     def clusterer(self, name: str) -> Clusterer:
         """Return a new clusterer by its plugin's name."""

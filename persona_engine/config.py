@@ -106,6 +106,8 @@ class EngineConfig(Settings):
             can judge one, the first does.
         instruction_miner: Plugin that reads wishes from conversations.
         principle_inducer: Plugin that finds rules which explain choices.
+        redactors: Plugins that take personal data out of texts before they are stored or learned
+            from, in this order; none by default.
         accept_suggestions: Whether what was read from behaviour acts at once, without the person's
             acceptance.
         clusterer: Plugin that finds groups of users with shared taste.
@@ -180,6 +182,7 @@ class EngineConfig(Settings):
     decoding_budget: str | float = "2x"
     instruction_selector: str = "applicability"
     instruction_verifiers: tuple[str, ...] = ("constraints", "adherence")
+    redactors: tuple[str, ...] = ()
     instruction_miner: str = "signals"
     principle_inducer: str = "principles"
     clusterer: str = "gaussian_mixture"

@@ -22,6 +22,7 @@ from persona_engine.interfaces import (
     InstructionSelector,
     InstructionVerifier,
     PrincipleInducer,
+    Redactor,
     RewardModel,
 )
 
@@ -127,5 +128,15 @@ def persona_adapter_trainers() -> Mapping[str, Callable[..., AdapterTrainer]]:
 
     Called once, when an engine starts. The factory is called with the plugin's settings and
     returns an `AdapterTrainer`.
+    """
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def persona_redactors() -> Mapping[str, Callable[..., Redactor]]:
+    """Register redactors, which take personal data out of texts before they are stored.
+
+    Called once, when an engine starts. The factory is called with the plugin's settings and
+    returns a `Redactor`.
     """
     raise AssertionError("a hook specification is never called")

@@ -36,8 +36,9 @@ from persona_engine.onboarding.cold_start import ColdStart
 from persona_engine.personalize import Personalizer
 from persona_engine.plugins import discover
 from persona_engine.presuming import Presumption
+from persona_engine.redacting import Redaction
 from persona_engine.reminding import Reminder
-from persona_engine.store import Clock, Store
+from persona_engine.store import Clock, Store, as_it_is
 from persona_engine.types import Context, Conversation, FloatArray, Population, Scope
 from persona_engine.weighing import EvidencePolicy
 from persona_engine.weights import resolve, weights_hash
@@ -74,7 +75,8 @@ class Runtime(Indexes):
         self.progress = progress
         self._rules = [operator_rule(text) for text in config.operator_rules]
         self.observation = Observation()
-        self.store = Store(config.database, clock=clock, observer=self.observation)
+        redact = Redaction(self.redactors) if config.redactors else as_it_is
+        self.store = Store(config.database, clock=clock, observer=self.observation, redact=redact)
         # Every reply of a person counts the same lines.
         self._counted = lru_cache(maxsize=_COUNTED)(self._count_tokens)
         try:

@@ -28,6 +28,7 @@ from persona_engine.interfaces.instructions import (
 )
 from persona_engine.interfaces.joint import JudgesJointly
 from persona_engine.interfaces.progress import Progress, no_progress
+from persona_engine.interfaces.redaction import Redactor
 from persona_engine.interfaces.reward_models import (
     AsksLanguageModel,
     ComparesHistories,
@@ -59,6 +60,7 @@ __all__ = [
     "Progress",
     "ReadPairs",
     "ReadsPairs",
+    "Redactor",
     "RemembersPrompts",
     "Reward",
     "RewardModel",

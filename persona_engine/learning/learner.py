@@ -17,7 +17,7 @@ from persona_engine.learning.online import OnlinePolicy
 from persona_engine.learning.published import Populations
 from persona_engine.observing import SILENT, Observer
 from persona_engine.presuming import Presumes
-from persona_engine.store import Fold, NewComparison, Store, UserStore
+from persona_engine.store import Fold, NewComparison, Store, UserStore, redacted
 from persona_engine.types import (
     Comparison,
     Context,
@@ -171,6 +171,8 @@ class Learner:
         """
         for each in new:
             check_new(each)
+        # What is learned from is what is stored: the posterior can be built from it again.
+        new = [redacted.comparison(each, self.store.redact) for each in new]
         user = self.store.user(scope)
         looks_again: list[Population] = []
         with self._observer.span("learn"):

@@ -19,6 +19,7 @@ from persona_engine.interfaces import (
     InstructionSelector,
     InstructionVerifier,
     PrincipleInducer,
+    Redactor,
     RewardModel,
 )
 
@@ -33,6 +34,7 @@ PluginKind = Literal[
     "principle_inducer",
     "clusterer",
     "adapter_trainer",
+    "redactor",
 ]
 PluginStatus = Literal["active", "blocked", "failed"]
 Factories = Mapping[tuple[PluginKind, str], Callable[..., Any]]
@@ -50,6 +52,7 @@ _INTERFACES: Mapping[PluginKind, type] = {
     "principle_inducer": PrincipleInducer,
     "clusterer": Clusterer,
     "adapter_trainer": AdapterTrainer,
+    "redactor": Redactor,
 }
 _ABSENT = object()
 
@@ -126,6 +129,8 @@ class Plugins:
     def create(
         self, kind: Literal["adapter_trainer"], name: str, /, **settings: object
     ) -> AdapterTrainer: ...
+    @overload
+    def create(self, kind: Literal["redactor"], name: str, /, **settings: object) -> Redactor: ...
     @overload
     def create(self, kind: PluginKind, name: str, /, **settings: object) -> object: ...
     def create(self, kind: PluginKind, name: str, /, **settings: object) -> object:

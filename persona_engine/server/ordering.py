@@ -78,6 +78,7 @@ def streams(
 def _check(asked: ChatRequest, settings: ServerSettings) -> None:
     if asked.n is not None and asked.n > settings.most_replies:
         raise _refused("n", f"n is {asked.n}, expected at most {settings.most_replies}")
+    _check_size(asked, settings)
     for name, neutral in _NEUTRAL.items():
         value = getattr(asked, name)
         if value is not None and value not in neutral:
@@ -87,6 +88,18 @@ def _check(asked: ChatRequest, settings: ServerSettings) -> None:
             raise _refused(name, f"{name} is not supported by this server", "unsupported_parameter")
     if asked.stream_options is not None and not asked.stream:
         raise _refused("stream_options", "stream_options is only allowed when stream is true")
+
+
+def _check_size(asked: ChatRequest, settings: ServerSettings) -> None:
+    count = len(asked.messages)
+    if count > settings.most_messages:
+        what = f"there are {count} messages, expected at most {settings.most_messages}"
+        raise _refused("messages", what)
+    for name in ("max_tokens", "max_completion_tokens"):
+        tokens = getattr(asked, name)
+        if tokens is not None and tokens > settings.most_tokens:
+            what = f"{name} is {tokens}, expected at most {settings.most_tokens}"
+            raise _refused(name, what)
 
 
 def _adapter(engine: PersonaEngine, tenant: str, model: str) -> str | None:

@@ -20,6 +20,7 @@ from persona_engine.errors import ConfigError
 from persona_engine.server import security
 from persona_engine.server.app import create_app
 from persona_engine.server.observe import shared_by_workers
+from persona_engine.server.security.log_redaction import configure_logs
 from persona_engine.server.settings import ServerSettings
 
 logger = logging.getLogger("persona_engine.server")
@@ -43,6 +44,7 @@ def serve(config: EngineConfig, settings: ServerSettings, *, listening: OnListen
         StoreUnavailableError: The database cannot be opened.
     """
     config = _sharing(config, settings)
+    configure_logs()
     engine = PersonaEngine(config=config)  # also migrates, before several processes look
     with engine:
         security.check_start(settings, engine.store)
@@ -81,6 +83,7 @@ def _surviving_signals() -> Iterator[None]:
 
 
 def _worker(config: EngineConfig, settings: ServerSettings) -> FastAPI:
+    configure_logs()
     engine = PersonaEngine(config=config)
     return create_app(engine, settings, closing=engine.close)
 

@@ -40,6 +40,8 @@ class ServerSettings(Settings):
         https: Whether clients reach the server by https, through a proxy that ends it: browsers are
             told to keep to it, and cookies never travel without.
         requests_per_minute: Of each key that has no limit of its own; None for no limit.
+        most_messages: Longest conversation of a request for replies.
+        most_tokens: Longest reply that a request may ask for.
         most_body_bytes: Largest body of a request.
         most_import_bytes: Largest body of an import.
         body_seconds: Time in which a body must arrive.
@@ -83,6 +85,8 @@ class ServerSettings(Settings):
     most_replies: int = Field(default=8, ge=1, le=64)
     https: bool = False
     requests_per_minute: int | None = Field(default=6_000, ge=1, le=1_000_000)
+    most_messages: int = Field(default=1_000, ge=1)
+    most_tokens: int = Field(default=8_192, ge=1)
     most_body_bytes: int = Field(default=1 << 20, ge=1 << 10)
     most_import_bytes: int = Field(default=64 << 20, ge=1 << 10)
     body_seconds: float = Field(default=30.0, gt=0.0)

@@ -9,6 +9,7 @@ from persona_engine.store.bulk import ImportedComparison
 from persona_engine.store.clock import Clock, utc_now
 from persona_engine.store.embeddings import content_key
 from persona_engine.store.events import check_comparison
+from persona_engine.store.idempotency import Idempotency, Requested, StoredAnswer
 from persona_engine.store.migrate import SchemaStatus, downgrade, schema_status, upgrade
 from persona_engine.store.records import (
     AdapterRow,
@@ -27,6 +28,7 @@ from persona_engine.store.records import (
     StoredReply,
     Unlearning,
 )
+from persona_engine.store.redacted import Redact, as_it_is
 from persona_engine.store.store import Store
 from persona_engine.store.tenant_store import TenantStore
 from persona_engine.store.user_store import UserStore
@@ -46,6 +48,7 @@ __all__ = [
     "Correction",
     "Fold",
     "ForgottenRows",
+    "Idempotency",
     "ImportedComparison",
     "KeyScope",
     "NewAdapter",
@@ -54,12 +57,16 @@ __all__ = [
     "NewComparison",
     "PopulationRow",
     "RatingRow",
+    "Redact",
+    "Requested",
     "SchemaStatus",
     "Store",
+    "StoredAnswer",
     "StoredReply",
     "TenantStore",
     "Unlearning",
     "UserStore",
+    "as_it_is",
     "check_comparison",
     "check_json",
     "check_text",

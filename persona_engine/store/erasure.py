@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
-from persona_engine.store import audit, schema
+from persona_engine.store import audit, idempotency, schema
 from persona_engine.store.clock import from_micros
 from persona_engine.store.corrections import take_out
 from persona_engine.store.database import Database
@@ -87,6 +87,7 @@ def forget(
         blank_texts(connection, key)
         rows = {name: connection.execute(each, key).rowcount for name, each in _DELETES.items()}
         trail = {"in_tenant": scope.tenant, "of_subject": audit.subject(scope.user)}
+        rows["idempotency"] = idempotency.forget(connection, scope.tenant, scope.user)
         rows["audit_event"] = connection.execute(_DROP_AUDIT, trail).rowcount
         ensure_tenant(connection, scope.tenant, now)
         detail = {"rows": rows, "cached_embeddings": cached, "stale": list(stale)}

@@ -11,8 +11,10 @@ from persona_engine.store import audit, integrity, migrate, schema, scrub
 from persona_engine.store.api_keys import ApiKeys
 from persona_engine.store.clock import Clock, to_micros, utc_now
 from persona_engine.store.database import BUSY_SECONDS, Database, Dialect
+from persona_engine.store.idempotency import Idempotency
 from persona_engine.store.rates import Rates
 from persona_engine.store.records import NewAuditEvent
+from persona_engine.store.redacted import Redact, as_it_is
 from persona_engine.store.sessions import Sessions
 from persona_engine.store.tenant_store import TenantStore
 from persona_engine.store.user_store import UserStore
@@ -30,6 +32,8 @@ class Store:
         url: ``sqlite:///persona.db`` or ``postgresql://user@host/name``.
         clock: Gives the time of what is written.
         observer: Hears of every select and transaction.
+        redact: What every text of a person goes through before it is written: a function of the
+            text that changes nothing when it is applied again.
 
     Raises:
         ConfigError: The URL cannot be used.
@@ -47,8 +51,16 @@ class Store:
         ('alice',)
     """
 
-    def __init__(self, url: str, *, clock: Clock = utc_now, observer: Observer = SILENT) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock = utc_now,
+        observer: Observer = SILENT,
+        redact: Redact = as_it_is,
+    ) -> None:
         self.url = url
+        self.redact = redact
         self._clock = clock
         self._database = Database(url, observer=observer)
         self.dialect: Dialect = self._database.dialect
@@ -65,7 +77,7 @@ class Store:
             ScopeError: Tenant or user is not a name of 1 to 256 characters.
         """
         check_scope(scope)
-        return UserStore(self._database, scope, self._clock)
+        return UserStore(self._database, scope, self._clock, self.redact)
 
     def tenant(self, tenant: str) -> TenantStore:
         """Return what is stored about all users of a tenant.
@@ -74,7 +86,7 @@ class Store:
             ScopeError: The tenant is not a name of 1 to 256 characters.
         """
         check_scope_name("tenant", tenant)
-        return TenantStore(self._database, tenant, self._clock)
+        return TenantStore(self._database, tenant, self._clock, self.redact)
 
     @property
     def api_keys(self) -> ApiKeys:
@@ -90,6 +102,11 @@ class Store:
     def rates(self) -> Rates:
         """How many requests each key may still make."""
         return Rates(self._database, self._clock)
+
+    @property
+    def idempotency(self) -> Idempotency:
+        """Answers to requests that carried an idempotency key."""
+        return Idempotency(self._database, self._clock)
 
     def audit(self, events: Sequence[NewAuditEvent]) -> None:
         """Append events of any tenants to their audit trails, all or none.

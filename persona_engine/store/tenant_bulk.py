@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from persona_engine.store import bulk
+from persona_engine.store import bulk, redacted
 from persona_engine.store.bulk import ImportedComparison
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
+from persona_engine.store.redacted import Redact
 from persona_engine.types import Posterior
 
 _BATCH = 10_000
@@ -18,6 +20,7 @@ class TenantBulk:
 
     _database: Database
     _clock: Clock
+    _redact: Redact
     tenant: str
 
     def import_comparisons(self, new: Sequence[ImportedComparison]) -> int:
@@ -26,7 +29,8 @@ class TenantBulk:
         Users who are not known yet are made. Fields must be checked before.
         """
         now = to_micros(self._clock())
-        return bulk.import_comparisons(self._database, self.tenant, new, now=now)
+        kept = [replace(each, new=redacted.comparison(each.new, self._redact)) for each in new]
+        return bulk.import_comparisons(self._database, self.tenant, kept, now=now)
 
     def is_imported(self, event: ImportedComparison) -> bool:
         """Return whether a comparison of an import is stored."""

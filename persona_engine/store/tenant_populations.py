@@ -10,16 +10,20 @@ from persona_engine.store import corrections, events, populations, stale
 from persona_engine.store.clock import Clock, to_micros
 from persona_engine.store.database import Database
 from persona_engine.store.records import PopulationRow
+from persona_engine.store.redacted import Redact, as_it_is
 from persona_engine.types import Population
 
 
 class TenantPopulations:
     """The part of `persona_engine.store.TenantStore` that is about populations."""
 
-    def __init__(self, database: Database, tenant: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, tenant: str, clock: Clock, redact: Redact = as_it_is
+    ) -> None:
         self.tenant = tenant
         self._database = database
         self._clock = clock
+        self._redact = redact
 
     def save_population(
         self,

@@ -16,6 +16,7 @@ from persona_engine.store import (
     instructions,
     portable,
     posteriors,
+    redacted,
     replies,
     steering,
     traits,
@@ -30,6 +31,7 @@ from persona_engine.store.records import (
     StoredReply,
     Unlearning,
 )
+from persona_engine.store.redacted import Redact, as_it_is
 from persona_engine.store.user_wishes import UserWishes
 from persona_engine.store.users import created_at, ensure_user
 from persona_engine.types import (
@@ -48,10 +50,13 @@ class UserStore(UserWishes):
     Ids of other users, and ids that do not exist, give the same `NotFoundError`.
     """
 
-    def __init__(self, database: Database, scope: Scope, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, scope: Scope, clock: Clock, redact: Redact = as_it_is
+    ) -> None:
         self.scope = scope
         self._database = database
         self._clock = clock
+        self._redact = redact
 
     def touch(self) -> None:
         """Make the user known; nothing happens when they are."""
@@ -89,8 +94,9 @@ class UserStore(UserWishes):
             ConflictError: The key was used before for other content.
             StoreUnavailableError: The database cannot be written.
         """
+        kept = [redacted.comparison(each, self._redact) for each in new]
         return events.record(
-            self._database, self.scope, new, key=idempotency_key, fold=fold, now=self._now()
+            self._database, self.scope, kept, key=idempotency_key, fold=fold, now=self._now()
         )
 
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -148,7 +154,8 @@ class UserStore(UserWishes):
         Raises:
             InvalidInputError: A text cannot be stored.
         """
-        return traits.change(self._database, self.scope, known, now=self._now())
+        kept = {name: self._redact(text) for name, text in known.items()}
+        return traits.change(self._database, self.scope, kept, now=self._now())
 
     def add_instruction(self, instruction: Instruction) -> None:
         """Store a new instruction.
@@ -157,7 +164,8 @@ class UserStore(UserWishes):
             InvalidInputError: A field cannot be stored.
             ConflictError: The user has an instruction of that id.
         """
-        instructions.add(self._database, self.scope, instruction, now=self._now())
+        kept = redacted.instruction(instruction, self._redact)
+        instructions.add(self._database, self.scope, kept, now=self._now())
 
     def replace_instruction(self, old_ids: Sequence[str], new: Instruction) -> Instruction:
         """Put ``new`` in the place of others, which stay in the history as superseded.
@@ -169,7 +177,8 @@ class UserStore(UserWishes):
             NotFoundError: This user has no such instruction.
             ConflictError: One was superseded already, or the id of ``new`` is taken.
         """
-        return instructions.supersede(self._database, self.scope, old_ids, new)
+        kept = redacted.instruction(new, self._redact)
+        return instructions.supersede(self._database, self.scope, old_ids, kept)
 
     def change_instructions(
         self, changes: Mapping[str, instructions.StatusChange]
@@ -215,10 +224,10 @@ class UserStore(UserWishes):
             self._database,
             self.scope,
             reply_id,
-            prompt=prompt,
-            text=text,
-            candidates=candidates,
-            trace=trace,
+            prompt=redacted.conversation(prompt, self._redact),
+            text=self._redact(text),
+            candidates=redacted.texts(candidates, self._redact),
+            trace=redacted.document(trace, self._redact),
             now=self._now(),
         )
 
@@ -271,7 +280,8 @@ class UserStore(UserWishes):
             InvalidInputError: Not such a document, or a field cannot be stored.
             ConflictError: A row of the same id is stored with other content.
         """
-        return portable.restore(self._database, self.scope, document, now=self._now())
+        kept = redacted.document(document, self._redact)
+        return portable.restore(self._database, self.scope, kept, now=self._now())
 
     def taught(self) -> frozenset[tuple[str, str]]:
         """Return reward model and feature space of populations in use that learned from them."""

@@ -51,6 +51,7 @@ from persona_engine.testing.miners import (
     instruction_miner_checks,
 )
 from persona_engine.testing.planted import Planted, plant
+from persona_engine.testing.redactors import REDACTOR_CHECKS, check_redactor, redactor_checks
 from persona_engine.testing.reward_models import (
     REWARD_MODEL_CHECKS,
     check_reward_model,
@@ -82,6 +83,7 @@ __all__ = [
     "check_instruction_selector",
     "check_instruction_verifier",
     "check_principle_inducer",
+    "check_redactor",
     "check_reward_model",
     "clusterer_checks",
     "decoder_checks",
@@ -91,6 +93,7 @@ __all__ = [
     "instruction_verifier_checks",
     "plant",
     "principle_inducer_checks",
+    "redactor_checks",
     "reward_model_checks",
 ]
 
@@ -104,6 +107,7 @@ CHECKS: Mapping[str, Mapping[str, Check[Any]]] = MappingProxyType(
         "instruction_miner": MINER_CHECKS,
         "principle_inducer": INDUCER_CHECKS,
         "adapter_trainer": ADAPTER_TRAINER_CHECKS,
+        "redactor": REDACTOR_CHECKS,
         "clusterer": CLUSTERER_CHECKS,
     }
 )

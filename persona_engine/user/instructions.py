@@ -20,7 +20,7 @@ from persona_engine.instructions import (
     undoing,
     validate_instruction,
 )
-from persona_engine.store import check_text
+from persona_engine.store import check_text, redacted
 from persona_engine.types import (
     FloatArray,
     Instruction,
@@ -201,6 +201,7 @@ class StandingInstructions(ScopedToUser):
         self._rows.keep_instruction_vectors(sentences.encoder.fingerprint, units)
 
     def _add(self, new: Instruction) -> Instruction:
+        new = redacted.instruction(new, self._runtime.store.redact)
         verdict = self._reconcile(new)
         if verdict.action == "keep" and verdict.existing is not None:
             return verdict.existing

@@ -14,7 +14,7 @@ from persona_engine.attributes import labelled_pairs
 from persona_engine.conversation import check_conversation
 from persona_engine.errors import PluginError
 from persona_engine.instructions import reconcile, validate_instruction
-from persona_engine.store import NewComparison
+from persona_engine.store import NewComparison, redacted
 from persona_engine.types import (
     AttributePairs,
     Comparison,
@@ -88,7 +88,8 @@ class Listening(StandingInstructions):
         """Keep those that nobody said, suggested or dismissed before; return what was kept."""
         at_once = self._runtime.config.accept_suggestions
         kept = []
-        for new in wanted:
+        for told in wanted:
+            new = redacted.instruction(told, self._runtime.store.redact)
             known = self._rows.instructions()
             if any(_is_again(new, old) for old in known):
                 continue

@@ -39,6 +39,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "principle_inducer": {"principles"},
     "clusterer": {"gaussian_mixture", "kmeans"},
     "instruction_miner": {"signals"},
+    "redactor": {"personal_data"},
     "adapter_trainer": {
         *("dpo", "ipo", "robust_dpo", "sppo", "kto", "listwise", "tdpo", "nextquill"),
         *("raft", "directional", "steering"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Query
 
 from persona_engine.server.asked import ChatCall, FeedbackCall
 from persona_engine.server.conversations import message, prompt
@@ -17,19 +17,13 @@ from persona_engine.server.schemas.preferences import (
 )
 from persona_engine.server.schemas.texts import PathName
 from persona_engine.server.schemas.told import PersonalizationTold
+from persona_engine.server.security.idempotency import own_key
 from persona_engine.traces import Explanation
 from persona_engine.types import Comparison, Ranking
 
 router = APIRouter(prefix="/api/v1/users/{user}", tags=["preferences"])
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        max_length=256,
-        description="A repeated call with the same key and content does nothing.",
-    ),
-]
+Key = Annotated[str | None, Depends(own_key)]
 
 
 @router.post("/comparisons", status_code=201, responses=refusals(409))

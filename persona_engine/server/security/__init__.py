@@ -8,6 +8,7 @@ from persona_engine.engine import PersonaEngine
 from persona_engine.errors import ConfigError
 from persona_engine.server.security.audit import AuditRequests, AuditTrail
 from persona_engine.server.security.headers import SecurityHeaders
+from persona_engine.server.security.idempotency import Idempotent
 from persona_engine.server.security.keys import Keys
 from persona_engine.server.security.limits import BodyLimit
 from persona_engine.server.security.loopback import is_loopback
@@ -34,7 +35,7 @@ def install(app: FastAPI, settings: ServerSettings, engine: PersonaEngine) -> No
         open_to_loopback=settings.insecure_loopback,
     )
     app.state.trail = AuditTrail(engine.store)
-    _add_middleware(app, settings)
+    _add_middleware(app, settings, engine.store)
 
 
 async def close(app: FastAPI) -> None:
@@ -43,9 +44,10 @@ async def close(app: FastAPI) -> None:
     await trail.drained()
 
 
-def _add_middleware(app: FastAPI, settings: ServerSettings) -> None:
+def _add_middleware(app: FastAPI, settings: ServerSettings, store: Store) -> None:
     """Add it from the inside out."""
     app.add_middleware(Unforeseen)
+    app.add_middleware(Idempotent, store=store, seconds=settings.idempotency_hours * 3600.0)
     app.add_middleware(AuditRequests, trail=app.state.trail)
     app.add_middleware(
         BodyLimit,

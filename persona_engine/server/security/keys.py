@@ -107,7 +107,7 @@ class Keys:
         key = self._keys.find(secret if scheme.lower() == "bearer" else "")
         return None if key is None else self._used(key)
 
-    async def admit(self, caller: Caller) -> None:
+    async def count(self, caller: Caller) -> None:
         """Count a request of a key.
 
         Raises:
@@ -150,9 +150,7 @@ def allowed(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         found = await caller_of(request)
         if found is None:
             raise RefusedError(UNKNOWN)
-        if not getattr(request.state, "admitted", False):
-            request.state.admitted = True
-            await request.app.state.keys.admit(found)
+        await admit(request, found)
         if not found.may(scope):
             raise RefusedError(_lacks(scope))
         return found
@@ -167,6 +165,17 @@ async def caller_of(request: HTTPConnection) -> Caller | None:
         request.state.caller = await run_in_threadpool(keys.caller, request)
     found: Caller | None = request.state.caller
     return found
+
+
+async def admit(request: HTTPConnection, caller: Caller) -> None:
+    """Count a request of a key, once.
+
+    Raises:
+        RefusedError: There were too many.
+    """
+    if not getattr(request.state, "admitted", False):
+        request.state.admitted = True
+        await request.app.state.keys.count(caller)
 
 
 def _lacks(scope: Scope) -> Problem:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from persona_engine.server.problems import Problem, RefusedError
 from persona_engine.server.security.keys import UNKNOWN, caller_of
+from persona_engine.server.security.log_redaction import body_of_request
 from persona_engine.server.security.refusing import REFUSALS, refuse
 
 _IMPORT = "/import"
@@ -43,8 +44,13 @@ class BodyLimit:
         except REFUSALS as error:
             await refuse(scope, receive, send, error)
             return
-        if body is not None:
+        if body is None:
+            return
+        token = body_of_request.set(body)
+        try:
             await self._app(scope, _replayed(body, receive), send)
+        finally:
+            body_of_request.reset(token)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, or None when the client left."""
