@@ -14,6 +14,7 @@ from persona_engine import __version__
 from persona_engine.engine import PersonaEngine
 from persona_engine.errors import PersonaError
 from persona_engine.server import console, observe, problems, security
+from persona_engine.server.document import Described
 from persona_engine.server.paths import EncodedSlashes
 from persona_engine.server.routes import ROUTERS
 from persona_engine.server.settings import ServerSettings
@@ -44,7 +45,7 @@ def create_app(
         'persona_engine'
     """
     settings = ServerSettings() if settings is None else settings
-    app = FastAPI(
+    app = Described(
         title="persona_engine",
         version=__version__,
         docs_url=None,  # these pages take scripts from elsewhere

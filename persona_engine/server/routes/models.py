@@ -19,7 +19,7 @@ async def list_models(engine: AskedEngine, work: AskedWork, caller: ChatCaller) 
     return Models(data=await work.calls.run(lambda: names.models(engine, caller.tenant)))
 
 
-@router.get("/models/{model}", responses=openai_refusals(404))
+@router.get("/models/{model}", responses=openai_refusals(400, 404))
 async def find_model(
     model: PathName, engine: AskedEngine, work: AskedWork, caller: ChatCaller
 ) -> Model:
