@@ -86,7 +86,7 @@ class ServerSettings(Settings):
     https: bool = False
     requests_per_minute: int | None = Field(default=6_000, ge=1, le=1_000_000)
     most_messages: int = Field(default=1_000, ge=1)
-    most_tokens: int = Field(default=8_192, ge=1)
+    most_tokens: int = Field(default=32_768, ge=1)
     most_body_bytes: int = Field(default=1 << 20, ge=1 << 10)
     most_import_bytes: int = Field(default=64 << 20, ge=1 << 10)
     body_seconds: float = Field(default=30.0, gt=0.0)
