@@ -43,7 +43,7 @@ def mcp(
     """Serve wishes and tastes to an assistant: over stdio, with the key in PERSONA_KEY.
 
     A key of `persona keys create` says what the assistant may do: chat tells what to keep to,
-    feedback changes instructions and records preferences, admin shows profiles and forgets.
+    feedback keeps instructions and preferences, admin forgets people, too.
     """
     try:
         from persona_engine.integrations.mcp.serve import serve_http, serve_stdio

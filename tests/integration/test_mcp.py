@@ -23,9 +23,12 @@ from persona_engine.integrations.mcp import OneKey, create_server
 from persona_engine.store import Store
 from tests.bigram_host import fitted, opened
 
-READS = {"personal_context", "list_instructions"}
+CHAT = {"personal_context"}
+READS = {"list_instructions", "get_profile"}
 WRITES = {"add_instruction", "revise_instruction", "retract_instruction", "record_preference"}
-ADMIN = {"get_profile", "forget_user"}
+FEEDBACK = READS | WRITES
+ADMIN = {"forget_user"}
+PATIENCE = 600  # seconds, on a machine that does much else
 COMMAND = "import sys; from persona_engine.cli import main; sys.exit(main())"
 
 
@@ -47,7 +50,7 @@ def talk(server, conversation):
     """Run a conversation of the SDK's client with a server, and return what it returns."""
 
     async def run():
-        with anyio.fail_after(120):
+        with anyio.fail_after(PATIENCE):
             async with Client(server) as client:
                 return await conversation(client)
 
@@ -143,16 +146,16 @@ def test_preferences_become_tastes_until_the_person_is_forgotten(host):
 @pytest.mark.parametrize(
     ("scopes", "tools"),
     [
-        (["chat"], READS),
-        (["feedback"], WRITES),
-        (["chat", "feedback"], READS | WRITES),
-        (["admin"], READS | WRITES | ADMIN),
+        (["chat"], CHAT),
+        (["feedback"], FEEDBACK),
+        (["chat", "feedback"], CHAT | FEEDBACK),
+        (["admin"], CHAT | FEEDBACK | ADMIN),
     ],
 )
 def test_a_key_sees_and_may_use_what_its_scopes_allow(host, scopes, tools):
     async def conversation(client):
         listed = {each.name: each for each in (await client.list_tools()).tools}
-        for name in (READS | WRITES | ADMIN) - tools:
+        for name in (CHAT | FEEDBACK | ADMIN) - tools:
             said = await refusal(
                 client,
                 name,
@@ -171,7 +174,7 @@ def test_a_key_sees_and_may_use_what_its_scopes_allow(host, scopes, tools):
     assert set(listed) == tools
     for name, tool in listed.items():
         assert tool.description
-        assert tool.annotations.read_only_hint is (name in READS | {"get_profile"})
+        assert tool.annotations.read_only_hint is (name in CHAT | READS)
         destroys = {"forget_user", "retract_instruction", "revise_instruction"}
         assert tool.annotations.destructive_hint is (name in destroys)
         assert tool.annotations.open_world_hint is False
@@ -192,6 +195,9 @@ def test_another_tenants_people_are_not_there(host):
         await told(client, "forget_user", user="dora")
 
     talk(in_process(host, "admin", tenant="rival"), conversation)
+    trail = [(each.action, each.detail) for each in engine.store.tenant("rival").audit_events()]
+    assert ("read", {"tool": "get_profile"}) in trail
+    assert ("delete", {"tool": "forget_user"}) in trail
     assert [each.id for each in engine.user("dora").instructions()] == [wish.id]
 
 
@@ -225,7 +231,7 @@ def test_errors_say_what_is_wrong_and_what_to_do(host):
 
 def test_a_revoked_key_stops_at_once(host):
     _, engine = host
-    made = key(engine.store, "chat")
+    made = key(engine.store, "feedback")
     server = create_server(engine, OneKey(engine.store.api_keys, made.secret))
 
     async def conversation(client):
@@ -264,7 +270,7 @@ def test_over_stdio_in_a_real_process(installed):
     )
 
     async def conversation(client):
-        assert {each.name for each in (await client.list_tools()).tools} == READS | WRITES
+        assert {each.name for each in (await client.list_tools()).tools} == CHAT | FEEDBACK
         await told(client, "add_instruction", text="Answer in British English.")
         assert "not allow" in await refusal(client, "forget_user")
         found = await told(client, "list_instructions")
@@ -318,7 +324,7 @@ def address(installed):
         yield found[0]
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(30)
+        server.wait(PATIENCE)
         server.stderr.close()
 
 
@@ -326,7 +332,7 @@ def address(installed):
 async def over_http(address, secret):
     headers = {"Authorization": f"Bearer {secret}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(streamable_http_client(address, http_client=http)) as client,
     ):
         yield client
@@ -340,7 +346,7 @@ def test_over_http_every_request_shows_its_key(installed, address):
     boss = key(store, "admin", expires_at=soon)
 
     async def conversation():
-        with anyio.fail_after(120):
+        with anyio.fail_after(PATIENCE):
             async with over_http(address, mine.secret) as client:
                 tools = {each.name for each in (await client.list_tools()).tools}
                 await told(client, "add_instruction", user="joy", text="Call me Captain.")
@@ -353,14 +359,14 @@ def test_over_http_every_request_shows_its_key(installed, address):
             return tools, refused, others, profile
 
     tools, refused, others, profile = anyio.run(conversation)
-    assert tools == READS | WRITES
+    assert tools == CHAT | FEEDBACK
     assert "needs the scope 'admin'" in refused
     assert others == {"instructions": []}
     assert [each["text"] for each in profile["instructions"]] == ["Call me Captain."]
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     accept = {"Accept": "application/json, text/event-stream"}
     store.api_keys.revoke("default", mine.key.id)
-    with httpx2.Client(timeout=60) as http:
+    with httpx2.Client(timeout=PATIENCE) as http:
         for secret in (None, "nonsense", mine.secret):
             headers = accept if secret is None else {**accept, "Authorization": f"Bearer {secret}"}
             answer = http.post(address, json=call, headers=headers)

@@ -19,10 +19,12 @@ class Access:
 
     Args:
         tenant: Whose users.
+        key: The key's id, for the audit trail.
         scopes: What may be done: ``chat``, ``feedback`` or ``admin``, which includes the others.
     """
 
     tenant: str
+    key: str
     scopes: frozenset[str]
 
     def allows(self, scope: str) -> bool:
@@ -89,8 +91,8 @@ class BearerKeys:
         token = get_access_token()
         if token is None or token.subject is None:
             return None
-        return Access(token.subject, frozenset(token.scopes))
+        return Access(token.subject, token.client_id, frozenset(token.scopes))
 
 
 def _access(key: ApiKey) -> Access:
-    return Access(key.tenant, frozenset(key.scopes))
+    return Access(key.tenant, key.id, frozenset(key.scopes))

@@ -17,8 +17,9 @@ from pydantic import AnyHttpUrl
 from persona_engine import __version__
 from persona_engine.engine import PersonaEngine
 from persona_engine.errors import PersonaError
-from persona_engine.integrations.mcp.access import Accesses, BearerKeys
+from persona_engine.integrations.mcp.access import Access, Accesses, BearerKeys
 from persona_engine.integrations.mcp.tools import OFFERS, Offer, Tools
+from persona_engine.store import NewAuditEvent
 
 # Nobody issues tokens: keys are made by `persona keys`.
 _AUTH = AuthSettings(issuer_url=AnyHttpUrl("http://localhost"), resource_server_url=None)
@@ -71,6 +72,12 @@ class PersonaServer(MCPServer[Any]):
         listed = await super().list_tools()
         return [each for each in listed if access.allows(scopes[each.name])]
 
+    def _audit(self, access: Access, offer: Offer, user: str) -> None:
+        """Write down what was done; what cannot be told of is not told to the caller, either."""
+        detail = {"tool": offer.name}
+        event = NewAuditEvent(access.tenant, user, offer.does, detail, actor=access.key)
+        self._engine.store.audit([event])
+
     def _guarded(self, offer: Offer) -> Callable[..., Any]:
         """Return a tool that refuses whom its scope does not let in, and says what went wrong.
 
@@ -90,9 +97,11 @@ class PersonaServer(MCPServer[Any]):
                 )
             tools = Tools(self._engine, access.tenant, user=self._user)
             try:
-                return method(tools, **arguments)
+                result = method(tools, **arguments)
+                self._audit(access, offer, tools.about(arguments.get("user")))
             except PersonaError as error:
                 raise ToolError(str(error)) from error
+            return result
 
         told = signature(method, eval_str=True)
         parameters = [each for name, each in told.parameters.items() if name != "self"]

@@ -32,46 +32,56 @@ Words = Annotated[str, Field(description="In the person's own words.")]
 Id = Annotated[str, Field(description="Id of the instruction, as list_instructions tells it.")]
 
 
+Does = Literal["read", "write", "delete"]
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A tool and who may use it.
+    """A tool, who may use it and what it does.
 
     Args:
         name: What it is called; the method of `Tools`, too.
-        scope: What a key must allow.
+        scope: What a key must allow; as for the server's routes.
+        does: What the audit trail says of it.
         title: For people.
-        annotations: Hints for hosts that ask before they call.
+        replaces: Whether it puts something in another's place or takes it away.
+        repeats: Whether the same call again changes nothing.
     """
 
     name: str
     scope: str
+    does: Does
     title: str
-    annotations: ToolAnnotations
+    replaces: bool = False
+    repeats: bool = False
 
-
-def _hints(**hints: bool) -> ToolAnnotations:
-    return ToolAnnotations(
-        read_only_hint=hints.get("reads", False),
-        destructive_hint=hints.get("destroys", False),
-        idempotent_hint=hints.get("repeats", False),
-        open_world_hint=False,
-    )
+    @property
+    def annotations(self) -> ToolAnnotations:
+        """Hints for hosts that ask people before they call."""
+        return ToolAnnotations(
+            read_only_hint=self.does == "read",
+            destructive_hint=self.replaces,
+            idempotent_hint=self.repeats,
+            open_world_hint=False,
+        )
 
 
 OFFERS = (
-    Offer("personal_context", "chat", "What to keep to in a reply", _hints(reads=True)),
-    Offer("list_instructions", "chat", "List standing instructions", _hints(reads=True)),
-    Offer("add_instruction", "feedback", "Keep a standing instruction", _hints(repeats=True)),
-    Offer("revise_instruction", "feedback", "Reword a standing instruction", _hints(destroys=True)),
+    Offer("personal_context", "chat", "read", "What to keep to in a reply"),
+    Offer("list_instructions", "feedback", "read", "List standing instructions"),
+    Offer("add_instruction", "feedback", "write", "Keep a standing instruction", repeats=True),
+    Offer("revise_instruction", "feedback", "write", "Reword an instruction", replaces=True),
     Offer(
         "retract_instruction",
         "feedback",
+        "write",
         "Take a standing instruction back",
-        _hints(destroys=True, repeats=True),
+        replaces=True,
+        repeats=True,
     ),
-    Offer("record_preference", "feedback", "Learn which reply was preferred", _hints()),
-    Offer("get_profile", "admin", "Everything known of a person", _hints(reads=True)),
-    Offer("forget_user", "admin", "Erase a person for good", _hints(destroys=True, repeats=True)),
+    Offer("record_preference", "feedback", "write", "Learn which reply was preferred"),
+    Offer("get_profile", "feedback", "read", "Everything known of a person"),
+    Offer("forget_user", "admin", "delete", "Erase a person for good", replaces=True, repeats=True),
 )
 
 
@@ -167,10 +177,18 @@ class Tools:
         """Erase everything about a person, for good, and return a receipt. Ask them first."""
         return Forgotten.of(self._person(user).forget())
 
-    def _person(self, user: str | None) -> User:
+    def about(self, user: str | None) -> str:
+        """Return whom a call is about.
+
+        Raises:
+            ToolError: Nobody, or somebody else than the one person of the server.
+        """
         if self._only is not None and user not in (None, self._only):
             raise ToolError("this server is for one person alone: leave user out")
         name = self._only if user is None else user
         if name is None:
             raise ToolError("user is missing, expected the id of the person this is about")
-        return self._engine.user(name, tenant=self._tenant)
+        return name
+
+    def _person(self, user: str | None) -> User:
+        return self._engine.user(self.about(user), tenant=self._tenant)
