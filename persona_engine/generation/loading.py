@@ -21,6 +21,9 @@ from persona_engine.generation.projections import use_projections
 from persona_engine.generation.prompts import PromptReader
 from persona_engine.generation.sharing import can_share_prompts
 
+_LOADING = threading.Lock()
+"""Transformers sets switches of the process while it loads: two loads at once lose tensors."""
+
 
 class LoadedModel:
     """A network in memory, with its tokenizer and taps on its layers."""
@@ -106,7 +109,7 @@ def load_model(
     place = _device(device)
     architecture = AutoModelForCausalLM if kind == "causal" else AutoModel
     try:
-        with _no_progress_bars():
+        with _LOADING, _no_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(weights, local_files_only=True)
             network, info = architecture.from_pretrained(
                 weights,

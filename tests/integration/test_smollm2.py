@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,20 @@ def test_the_default_feature_space(generator):
 def test_its_branches_share_their_prompt(generator, exact):
     assert generator._model.load().shares_prompts
     assert exact._model.load().shares_prompts
+
+
+def test_models_may_be_loaded_by_several_threads_at_once(smollm2, minilm):
+    def features(kind, name, weights):
+        plugins = {"encoder": persona_encoders, "generator": persona_generators}
+        made = plugins[kind]()[name](weights=weights)
+        encoder = made if kind == "encoder" else made.feature_encoder
+        return encoder.encode(["Hi"], ["Hello there."])
+
+    jobs = [("generator", "local", smollm2), ("encoder", "sentence", minilm)] * 2
+    with ThreadPoolExecutor(len(jobs)) as threads:
+        found = [each.result() for each in [threads.submit(features, *job) for job in jobs]]
+    for once, again in zip(found[:2], found[2:], strict=True):
+        np.testing.assert_array_equal(once, again)
 
 
 def test_features_of_decoding_are_the_encoders(exact):

@@ -9,7 +9,7 @@ import { comparisons as read } from "./rest.js";
  *   source: string, created_at: string, tie: boolean}} Comparison
  */
 
-const PAGE = 10;
+const PAGE = 5;
 
 /** @param {string} user */
 export async function comparisons(user) {
