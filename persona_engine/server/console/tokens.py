@@ -49,6 +49,8 @@ class Sitting:
             True
         """
         content, _, signature = token.partition(".")
+        if not token.isascii():
+            return None
         expected = _text(_signature(content, secret))
         if not hmac.compare_digest(signature.encode(), expected.encode()):
             return None

@@ -69,14 +69,22 @@ def _row(method: str, shots: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def served(console_folder, tmp_path) -> Iterator[Served]:
+def settings() -> dict[str, Any]:
+    """Further settings of the server; for tests to replace."""
+    return {}
+
+
+@pytest.fixture
+def served(console_folder, tmp_path, settings) -> Iterator[Served]:
     """The console of a copy of that folder."""
     folder = tmp_path / "served"
     shutil.copytree(console_folder, folder)
-    with opened_in(folder) as engine:
-        settings = ServerSettings(preload=False, evaluation=folder / "results.json")
-        with serving(engine, settings) as served:
-            yield served
+    report = folder / "results.json"
+    with (
+        opened_in(folder) as engine,
+        serving(engine, ServerSettings(preload=False, evaluation=report, **settings)) as served,
+    ):
+        yield served
 
 
 class Served:
@@ -159,7 +167,7 @@ def browse(chromium, served):
     """Open pages, signed in; at the end nothing may have gone wrong in any of them."""
     contexts, watches = [], []
 
-    def browse(width="wide", scheme="light", *, signed_in=True, **settings):
+    def browse(width="wide", scheme="light", *, signed_in=True, watched=True, **settings):
         size = {"width": WIDTHS.get(width, width), "height": 800}
         context = chromium.new_context(
             viewport=size, color_scheme=scheme, base_url=served.url, **settings
@@ -167,7 +175,8 @@ def browse(chromium, served):
         contexts.append(context)
         page = context.new_page()
         page.watch = Watch(page, served.url)
-        watches.append(page.watch)
+        if watched:
+            watches.append(page.watch)
         if signed_in:
             sign_in(page, served.key)
         return page
