@@ -1,4 +1,4 @@
-"""The page that a product embeds: for one user, by a short-lived link, in frames of named origins."""
+"""The page that a product embeds: for one user, by a short link, in frames of named origins."""
 
 from __future__ import annotations
 
