@@ -114,7 +114,9 @@ class Server:
         with self._guard:
             if self._listed is None or self._clock() - self._listed[0] >= _LISTED_SECONDS:
                 with self._called():
-                    found = tuple(each.id for each in self._client.models.list())
+                    found = tuple(
+                        each.id for each in self._client.models.list(extra_headers=self._headers)
+                    )
                 self._listed = (self._clock(), found)
             return self._listed[1]
 
@@ -127,7 +129,9 @@ class Server:
             GenerationError: It cannot be reached, did not answer in time, or failed.
         """
         with self._called():
-            stream = self._client.chat.completions.create(**request, stream=True)
+            stream = self._client.chat.completions.create(
+                **request, stream=True, extra_headers=self._headers
+            )
             self._breaker.answered()
             try:
                 yield stream
@@ -143,17 +147,24 @@ class Server:
                 "the package 'openai' is not installed, which calls remote generators",
                 remedy="pip install 'persona-engine[openai]'",
             ) from error
-        limits = self._limits
+        limits, key = self._limits, self._key()
         return OpenAI(
             base_url=self.address.url,
-            api_key=self._key(),
+            api_key=key or "none",  # and then it is not sent
             timeout=Timeout(limits.timeout, connect=limits.connect_timeout),
             max_retries=limits.retries,
         )
 
-    def _key(self) -> str:
+    @cached_property
+    def _headers(self) -> dict[str, Any]:
+        """Return what keeps a key from being sent where the server has none."""
+        from openai import omit
+
+        return {} if self._api_key_env else {"Authorization": omit}
+
+    def _key(self) -> str | None:
         if self._api_key_env is None:
-            return "none"
+            return None
         key = os.environ.get(self._api_key_env, "")
         if not key:
             raise ConfigError(
@@ -225,6 +236,9 @@ class Server:
 
     def _known(self) -> str:
         try:
-            return ", ".join(each.id for each in self._client.models.list()) or "it lists none"
+            return (
+                ", ".join(each.id for each in self._client.models.list(extra_headers=self._headers))
+                or "it lists none"
+            )
         except Exception:  # the error that led here is the one to tell
             return "it lists none"

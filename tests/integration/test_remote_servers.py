@@ -8,7 +8,7 @@ from persona_engine import PersonaEngine
 from persona_engine.config import EngineConfig
 from persona_engine.errors import GenerationError
 from tests.chat_servers import llama_cpp, smollm2_gguf, transformers_serve
-from tests.server_process import run, serving
+from tests.server_process import serving
 
 pytestmark = pytest.mark.model
 
@@ -17,28 +17,25 @@ ASK = [{"role": "user", "content": "How do I start running?"}]
 
 @pytest.fixture(scope="module", params=["transformers serve", "llama.cpp", "persona serve"])
 def server(request, tmp_path_factory, smollm2):
-    """Kind, address and settings of a server that runs."""
+    """Kind and address of a server that runs."""
     folder = tmp_path_factory.mktemp("server")
     if request.param == "transformers serve":
         with transformers_serve(smollm2, folder) as address:
-            yield request.param, address, {}
+            yield request.param, address
     elif request.param == "llama.cpp":
         pytest.importorskip("xllamacpp")
         with llama_cpp(smollm2_gguf(folder), folder) as address:
-            yield request.param, address, {}
+            yield request.param, address
     else:
-        database = f"sqlite:///{folder}/persona.db"
-        key = run("--database", database, "keys", "create", "tests", "--scope", "chat").strip()
-        with pytest.MonkeyPatch.context() as patch, serving(folder) as served:
-            patch.setenv("SERVED_KEY", key)
-            yield request.param, f"{served.url}/v1", {"api_key_env": "SERVED_KEY"}
+        with serving(folder, "--insecure-loopback") as served:
+            yield request.param, f"{served.url}/v1"
 
 
 @pytest.fixture(scope="module")
 def engine(server, tmp_path_factory, smollm2, minilm):
     """An engine that judges by hidden states of SmolLM2, which has a population that is shipped."""
     folder = tmp_path_factory.mktemp("remote")
-    _, address, settings = server
+    _, address = server
     config = EngineConfig(
         database=f"sqlite:///{folder}/persona.db",
         generator=address,
@@ -46,7 +43,7 @@ def engine(server, tmp_path_factory, smollm2, minilm):
         feature_weights=str(smollm2),
         sentence_encoder=str(minilm),
         data_folder=folder / "data",
-        plugin_settings={"openai_compatible": {"timeout": 300.0, **settings}},
+        plugin_settings={"openai_compatible": {"timeout": 300.0}},
         max_tokens=6,
         candidates=3,
     )
