@@ -61,7 +61,6 @@ def test_a_newcomer_answers_in_a_frame_of_the_product(browse, served, product, p
     frame.get_by_text("Question 2 of at most 3").wait_for()
     before = frame.locator("#prompt").inner_text()
     frame.get_by_role("button", name="Skip").press("Enter")
-    page.wait_for_function("true")
     frame.locator("#prompt", has_not_text=before).wait_for()
     frame.get_by_role("button", name="No difference").press("Enter")
     frame.get_by_text("Question 3 of at most 3").wait_for()

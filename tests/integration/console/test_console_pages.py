@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
 PAGES = {
     "users": ("/console/users", "#map svg"),
     "user": ("/console/user?id=user-01", "#next table"),
@@ -47,7 +49,7 @@ def test_a_key_opens_the_console_and_signing_out_closes_it(browse, served):
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     assert page.locator("#tenant").inner_text().endswith("default")
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/console/login")
+    page.wait_for_url("**/console/login*")
     page.goto("/console/models")
     assert "/console/login?next=" in page.url
     page.watch.forget("status of 40[13]")
@@ -70,12 +72,12 @@ def test_users_stand_on_a_map_beside_the_list_that_leads_to_them(browse, served,
     assert "20 users" in page.locator("#map svg").get_attribute("aria-label")
     picture(page, "users-wide-light")
     page.get_by_label("Name contains").press_sequentially("R-1")
-    page.wait_for_function("document.querySelectorAll('#people li').length === 10")
+    playwright.expect(page.locator("#people li")).to_have_count(10)
     assert "10 users" in status(page)
     page.get_by_label("Name contains").press_sequentially("zzz")
     page.get_by_text("Nobody’s name contains").wait_for()
     page.get_by_label("Name contains").fill("user-07")
-    page.wait_for_function("document.querySelectorAll('#people li').length === 1")
+    playwright.expect(page.locator("#people li")).to_have_count(1)
     page.keyboard.press("Tab")  # from the field to the list
     page.wait_for_selector("#map .dot.lit")
     assert page.locator("#map .map-name").text_content() == "user-07"
@@ -85,7 +87,7 @@ def test_users_stand_on_a_map_beside_the_list_that_leads_to_them(browse, served,
 
 def test_a_dot_leads_to_its_user(browse):
     page = opened(browse(), "users")
-    dot = page.locator("#map .dot").first
+    dot = page.locator("#map .dot").last  # nothing lies above it
     dot.hover()
     name = page.locator("#map .map-name").text_content()
     page.locator("#map .dot.lit").click()
@@ -113,7 +115,7 @@ def test_instructions_are_added_reworded_taken_back_and_undone_by_keyboard(brows
     page.get_by_text("Taken back").wait_for()
     page.locator("#history-box summary").press("Enter")
     page.get_by_role("button", name="Undo: Be brief.", exact=True).press("Enter")
-    page.get_by_text("Undone.").wait_for()
+    page.get_by_text("Undone.", exact=True).wait_for()
     assert len(user.instructions()) == 2
     assert "History (3 entries)" in page.locator("#history-box summary").inner_text()
 
@@ -124,7 +126,7 @@ def test_a_user_page_tells_tastes_comparisons_and_what_to_ask(browse, picture):
     assert page.locator("#tastes th[scope=row]").count() > 3
     assert page.locator("#comparisons .duels > li").count() == 5
     page.get_by_role("button", name="Show more").click()
-    page.wait_for_function("document.querySelectorAll('.duels > li').length === 8")
+    playwright.expect(page.locator(".duels > li")).to_have_count(8)
     assert page.locator("#next tbody tr").count() > 0
     assert "expects to be right about" in page.locator("#next").inner_text()
     picture(page, "user-wide-light")

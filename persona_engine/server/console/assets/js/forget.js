@@ -8,6 +8,7 @@ import { forget } from "./rest.js";
 export function forgetting(user) {
   const dialog = byId("forget-dialog");
   const word = byId("forget-word");
+  const now = byId("forget-now");
   fill(byId("forget-name"), user);
   byId("forget").addEventListener("click", () => {
     word.value = "";
@@ -23,7 +24,7 @@ export function forgetting(user) {
       word.focus();
       return;
     }
-    byId("forget-now").disabled = true;
+    now.disabled = true;
     working(byId("forget-hint"), "Forgetting");
     try {
       const receipt = await forget(user);
@@ -32,7 +33,7 @@ export function forgetting(user) {
     } catch (error) {
       fill(byId("forget-hint"), words(error));
     } finally {
-      byId("forget-now").disabled = false;
+      now.disabled = false;
     }
   });
 }
