@@ -30,7 +30,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-FEW, MANY = 6, 64
+FEW, MANY = 6, 80
 """Cases of each operation and mode."""
 
 
