@@ -195,10 +195,29 @@ def test_another_tenants_people_are_not_there(host):
         await told(client, "forget_user", user="dora")
 
     talk(in_process(host, "admin", tenant="rival"), conversation)
-    trail = [(each.action, each.detail) for each in engine.store.tenant("rival").audit_events()]
-    assert ("read", {"tool": "get_profile"}) in trail
-    assert ("delete", {"tool": "forget_user"}) in trail
     assert [each.id for each in engine.user("dora").instructions()] == [wish.id]
+
+
+def test_what_is_done_stands_in_the_audit_trail_with_its_key(host):
+    _, engine = host
+    made = key(engine.store, "admin", tenant="audited")
+    server = create_server(engine, OneKey(engine.store.api_keys, made.secret))
+
+    async def conversation(client):
+        await told(client, "add_instruction", user="kim", text="Say nothing secret.")
+        await told(client, "get_profile", user="kim")
+        await told(client, "forget_user", user="lea")
+
+    talk(server, conversation)
+    trail = engine.store.tenant("audited").audit_events()
+    done = [(each.action, each.detail["tool"]) for each in trail if each.actor == made.key.id]
+    assert done == [
+        ("write", "add_instruction"),
+        ("read", "get_profile"),
+        ("delete", "forget_user"),
+    ]
+    assert "secret" not in repr(trail)
+    assert "kim" not in repr(trail)
 
 
 def test_a_server_of_one_person_is_for_nobody_else(host):
