@@ -13,7 +13,7 @@ import pytest
 from fastapi import Depends, FastAPI, Response
 from fastapi.responses import StreamingResponse
 
-from persona_engine import PersonaEngine
+from persona_engine import EngineConfig, PersonaEngine
 from persona_engine.server import ServerSettings, problems, security
 from persona_engine.server.security.keys import Caller, allowed
 from persona_engine.store import Requested, StoredAnswer
@@ -257,3 +257,19 @@ async def test_forgetting_somebody_forgets_the_answers(engine, counted, tmp_path
         copy = Path(shutil.copy(file, tmp_path / "copy.db"))
         assert b"the secret of alice" not in copy.read_bytes()
         assert b"the secret of bob" in copy.read_bytes()
+
+
+async def test_what_must_not_be_kept_is_not_kept_here_either(store_url):
+    config = EngineConfig(database=store_url, redactors=["personal_data"])
+    with PersonaEngine(config=config) as engine:
+        counted = Counted(engine)
+        async with counted.client(secret_of(engine)) as client:
+            asked = {"json": {"text": "Write to ada@example.org"}, "headers": KEY}
+            first = await client.post("/users/alice/say", **asked)
+            again = await client.post("/users/alice/say", **asked)
+        with engine.store._database.read() as connection:
+            kept = repr(connection.exec_driver_sql("SELECT * FROM idempotency").all())
+    assert first.json()["text"] == "Write to ada@example.org"
+    assert again.json() == {**first.json(), "text": "Write to [e-mail]"}
+    assert "ada@example.org" not in kept
+    assert counted.runs == 1
