@@ -130,6 +130,7 @@ def wait_until(holds) -> None:
 def chromium():
     """A real browser without a window."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    sync_api.expect.set_options(timeout=1000 * PATIENCE)
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_api.sync_playwright() as playwright:
         if path is None and not Path(playwright.chromium.executable_path).exists():

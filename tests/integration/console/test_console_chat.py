@@ -22,7 +22,7 @@ def talking(tmp_path_factory, smollm2, minilm):
         generator=str(smollm2),
         sentence_encoder=str(minilm),
         data_folder=folder / "index",
-        max_tokens=8,
+        max_tokens=20,
         candidates=2,
     )
     with PersonaEngine(config=config) as engine:
@@ -48,9 +48,9 @@ def asked(page, words):
 
 def test_a_reply_tells_why_and_another_may_be_chosen(browse, served, picture):
     page = browse()
-    page.set_default_timeout(240_000)
+    page.set_default_timeout(120_000)
     page.goto("/console/chat?user=ann")
-    page.wait_for_selector("#decoder option")
+    page.wait_for_selector("#decoder option", state="attached")
     page.get_by_label("Search").select_option("blockwise")
     asked(page, "How do I start running?")
     assert page.get_by_role("button", name="Stop").is_visible()
@@ -63,6 +63,7 @@ def test_a_reply_tells_why_and_another_may_be_chosen(browse, served, picture):
     assert trace.locator("meter").count() > 3
     trace.get_by_role("heading", name="Search").click()
     assert "blockwise" in trace.inner_text()
+    assert trace.locator(".tree .branches li").count() > 1
     picture(page, "chat-wide-light")
     before = len(served.engine.user("ann").comparisons())
     choose = trace.get_by_role("button", name="Prefer candidate 2")
@@ -75,9 +76,9 @@ def test_a_reply_tells_why_and_another_may_be_chosen(browse, served, picture):
 
 def test_a_stranger_gets_the_base_reply_on_a_phone(browse, served, picture):
     page = browse("phone", "dark")
-    page.set_default_timeout(240_000)
+    page.set_default_timeout(120_000)
     page.goto("/console/chat")
-    page.wait_for_selector("#decoder option")
+    page.wait_for_selector("#decoder option", state="attached")
     assert page.get_by_role("button", name="Send").is_disabled()
     page.get_by_role("combobox", name="User").fill("stranger/1")
     page.get_by_role("button", name="Switch").click()
@@ -90,9 +91,9 @@ def test_a_stranger_gets_the_base_reply_on_a_phone(browse, served, picture):
 
 def test_a_reply_can_be_stopped(browse, served):
     page = browse()
-    page.set_default_timeout(240_000)
+    page.set_default_timeout(120_000)
     page.goto("/console/chat?user=ann")
-    page.wait_for_selector("#decoder option")
+    page.wait_for_selector("#decoder option", state="attached")
     asked(page, "Tell me a story.")
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("Stopped.").wait_for()

@@ -79,7 +79,7 @@ def test_users_stand_on_a_map_beside_the_list_that_leads_to_them(browse, served,
     page.get_by_label("Name contains").fill("user-07")
     playwright.expect(page.locator("#people li")).to_have_count(1)
     page.keyboard.press("Tab")  # from the field to the list
-    page.wait_for_selector("#map .dot.lit")
+    page.wait_for_selector("#map .lit")
     assert page.locator("#map .map-name").text_content() == "user-07"
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="user-07").wait_for()
@@ -90,7 +90,7 @@ def test_a_dot_leads_to_its_user(browse):
     dot = page.locator("#map .dot").last  # nothing lies above it
     dot.hover()
     name = page.locator("#map .map-name").text_content()
-    page.locator("#map .dot.lit").click()
+    dot.click()
     page.get_by_role("heading", name=name).wait_for()
 
 
@@ -182,7 +182,7 @@ def test_populations_and_adapters_are_published_and_rolled_back(browse, served, 
     assert [each.published for each in engine.populations()] == [False, True]
     page.get_by_role("button", name=f"Roll back the population {second.population}").press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="Roll back").press("Enter")
-    page.get_by_text("The version before it is in use again").wait_for()
+    page.locator("#status").get_by_text("The version before it is in use").wait_for()
     assert [each.version for each in engine.populations() if each.published] == [first.version]
     new, old = (each.version for each in reversed(engine.adapters().versions()))
     page.get_by_role("button", name=f"Roll back the adapter {new}").click()
@@ -191,7 +191,7 @@ def test_populations_and_adapters_are_published_and_rolled_back(browse, served, 
     assert [each.version for each in engine.adapters().versions() if each.published] == [old]
     page.get_by_role("button", name=f"Unpublish the adapter {old}").click()
     page.get_by_role("dialog").get_by_role("button", name="Unpublish").click()
-    page.get_by_text("The base model serves").last.wait_for()
+    page.locator("#status").get_by_text("The base model serves").wait_for()
     assert not any(each.published for each in engine.adapters().versions())
 
 

@@ -28,14 +28,15 @@ const BOLD = 9;
 export function draw(found, clusters, acts, width) {
   const height = Math.round(SHAPE * width);
   const frame = fit(found, width, height);
-  /** @type {Map<string, {dot: SVGElement, at: {x: number, y: number}}>} */
-  const dots = new Map();
+  /** @type {Map<string, {place: number, at: {x: number, y: number}}>} */
+  const spots = new Map();
   const areas = found.areas.map((each, place) => area(each, place, frame));
   const points = found.placed.map((each) => {
     const place = each.cluster === null ? -1 : clusters.indexOf(each.cluster);
     const at = frame.at(each.x, each.y);
     const sure = Math.max(FAINTEST, each.membership ?? 1);
-    const dot = mark(place, {
+    spots.set(each.user, { place, at });
+    return mark(place, {
       class: `dot ${markClass(place)}`,
       "fill-opacity": sure.toFixed(2),
       transform: moved(at, RADIUS),
@@ -43,9 +44,8 @@ export function draw(found, clusters, acts, width) {
       onmouseenter: () => light(each.user),
       onmouseleave: () => light(null),
     });
-    dots.set(each.user, { dot, at });
-    return dot;
   });
+  const above = svg("g", { class: "above" });
   const label = svg("text", { class: "map-name", "text-anchor": "middle" });
   const title = `Map of ${found.placed.length} users in ${clusters.length || "no"} clusters; the list of users beside it leads to each of them.`;
   const node = svg(
@@ -53,27 +53,19 @@ export function draw(found, clusters, acts, width) {
     { class: "chart map", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title },
     ...areas,
     svg("g", {}, ...points),
+    above,
     label,
   );
 
-  /** @type {string | null} */
-  let lit = null;
-
   /** @param {string | null} user */
   function light(user) {
-    const before = lit === null ? undefined : dots.get(lit);
-    if (before) {
-      before.dot.classList.remove("lit");
-      before.dot.setAttribute("transform", moved(before.at, RADIUS));
-    }
-    lit = user;
+    above.replaceChildren();
     label.textContent = "";
-    const now = user === null ? undefined : dots.get(user);
+    const now = user === null ? undefined : spots.get(user);
     acts.over(user);
     if (!now || user === null) return;
-    now.dot.classList.add("lit");
-    now.dot.setAttribute("transform", moved(now.at, BOLD));
-    now.dot.parentNode?.append(now.dot); // above the others
+    // A copy: the dot itself must stay where the pointer is, or it would get no click.
+    above.append(mark(now.place, { class: `lit ${markClass(now.place)}`, transform: moved(now.at, BOLD) }));
     label.textContent = user.length > 32 ? `${user.slice(0, 31)}…` : user;
     const half = 4 * Math.min(user.length, 32);
     label.setAttribute("x", String(Math.min(width - half, Math.max(half, now.at.x))));
