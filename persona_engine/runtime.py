@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 
 from persona_engine.adapters.clustering import Clusters
 from persona_engine.adapters.service import Adapters
 from persona_engine.attributes import Attributes
 from persona_engine.choosing import Decoders
-from persona_engine.config import GENERATOR_FEATURES, EngineConfig, is_address
+from persona_engine.config import EngineConfig
 from persona_engine.decoding.cost import CostBook
-from persona_engine.encoders.lazy import LazyEncoder
-from persona_engine.errors import ConfigError
 from persona_engine.features import FeatureCache, Text
 from persona_engine.indexes import Indexes
 from persona_engine.instructions import operator_rule
 from persona_engine.interfaces import (
-    AsksLanguageModel,
-    Encoder,
-    Generator,
     LanguageTools,
     Progress,
     ReadsPairs,
-    RemembersPrompts,
-    RewardModel,
-    SharesBatches,
 )
 from persona_engine.learning import Learner, OnlinePolicy
+from persona_engine.models import Models
 from persona_engine.observing import Observation
 from persona_engine.onboarding import DefaultPopulation, load_blend_features, load_shipped
 from persona_engine.onboarding.cold_start import ColdStart
@@ -39,14 +29,11 @@ from persona_engine.presuming import Presumption
 from persona_engine.redacting import Redaction
 from persona_engine.reminding import Reminder
 from persona_engine.store import Clock, Store, as_it_is
-from persona_engine.types import Context, Conversation, FloatArray, Population, Scope
+from persona_engine.types import FloatArray, Population, Scope
 from persona_engine.weighing import EvidencePolicy
-from persona_engine.weights import resolve, weights_hash
-
-_COUNTED = 4_096
 
 
-class Runtime(Indexes):
+class Runtime(Models, Indexes):
     """Wires plugins, weights, store and caches together; holds no algorithm.
 
     Args:
@@ -70,41 +57,24 @@ class Runtime(Indexes):
             strict=config.strict_plugins,
             extra=self.given_plugins,
         )
-        super().__init__(config, found)
+        super().__init__(config, found, progress=progress)
         self.clock = clock
-        self.progress = progress
         self._rules = [operator_rule(text) for text in config.operator_rules]
         self.observation = Observation()
         redact = Redaction(self.redactors) if config.redactors else as_it_is
         self.store = Store(config.database, clock=clock, observer=self.observation, redact=redact)
-        # Every reply of a person counts the same lines.
-        self._counted = lru_cache(maxsize=_COUNTED)(self._count_tokens)
         try:
             self.learner = self._learner()
         except BaseException:
             self.store.close()
             raise
 
-    def weights(self, name: str) -> Path:
-        """Return the local folder of weights, fetching them when they are known by name."""
-        return resolve(name, cache=self.config.weights_folder, progress=self.progress)
-
-    @property
-    def generator(self) -> Generator:
-        """The language model.
-
-        Raises:
-            ConfigError: The engine was set up without one.
-        """
-        return self._once("generator", self._make_generator)
-
     @property
     def sentences(self) -> FeatureCache:
         """Sentence embeddings, for instructions."""
 
         def make() -> FeatureCache:
-            encoder = self._sentence_encoder("sentence")
-            return FeatureCache(encoder, self.store, observer=self.observation)
+            return FeatureCache(self.sentence_encoder, self.store, observer=self.observation)
 
         return self._once("sentences", make)
 
@@ -198,21 +168,6 @@ class Runtime(Indexes):
             ),
         )
 
-    @property
-    def adapter_base(self) -> str:
-        """Hash of the model that adapters are for.
-
-        Raises:
-            ConfigError: The engine has no generator, and the setting names none.
-            WeightsError: The generator's weights cannot be found.
-        """
-        if self.config.adapter_base is not None:
-            return self.config.adapter_base
-        if self.config.generator is None or is_address(self.config.generator):
-            what = "the generator is elsewhere, adapter_base is None: adapters are for one model"
-            raise ConfigError(what, remedy="set adapter_base to the hash of the model you serve")
-        return weights_hash(self.weights(self.config.generator))[:16]
-
     def _reminder(self) -> Reminder:
         return Reminder(
             store=self.store,
@@ -226,12 +181,6 @@ class Runtime(Indexes):
             clock=self.clock,
         )
 
-    def reward_model(self, name: str) -> RewardModel:
-        """Return a new reward model by its plugin's name."""
-        model = self.plugins.create("reward_model", name, **self._settings(name))
-        ask = self._context().log_likelihood
-        return model.asking(ask) if ask and isinstance(model, AsksLanguageModel) else model
-
     def language_tools(self, tenant: str) -> LanguageTools:
         """Return what methods that read words may ask, for one tenant's texts."""
         sentences = self.sentences
@@ -243,43 +192,19 @@ class Runtime(Indexes):
         return LanguageTools(
             embed,
             encoder.fingerprint,
-            self._context().log_likelihood,
+            self.context().log_likelihood,
             encoder.read_pairs if isinstance(encoder, ReadsPairs) else None,
         )
-
-    def _context(self) -> Context:
-        """Return what models of texts may ask: the language model, where there is one."""
-        if not self._generates_here:
-            return Context()
-        return Context(log_likelihood=self._log_likelihood)
-
-    def _log_likelihood(
-        self, conversations: Sequence[Conversation], responses: Sequence[str]
-    ) -> FloatArray:
-        return self.generator.log_likelihood(conversations, responses)  # loaded when first asked
-
-    def count_tokens(self, text: str) -> int:
-        """Return a text's length in tokens; a careful estimate where the generator is elsewhere."""
-        if not self._generates_here:
-            # Three bytes a token is more tokens than any common tokenizer makes of prose.
-            return math.ceil(len(text.encode()) / 3)
-        return self._counted(text)
-
-    def _count_tokens(self, text: str) -> int:
-        return self.generator.count_tokens(text)
 
     def forget_cached(self) -> None:
         """Drop every feature and every prompt that is held in memory."""
         with self._guard:
             held = [self.features, self._parts.get("sentences")]
-            generator = self._parts.get("generator")
-        self._counted.cache_clear()
         self.cold_start.clear()
         for cache in held:
             if isinstance(cache, FeatureCache):
                 cache.clear()
-        if isinstance(generator, RemembersPrompts):
-            generator.forget_prompts()
+        self.forget_prompts()
 
     def close(self) -> None:
         """Close the store; what was acknowledged is on the disk already."""
@@ -288,7 +213,7 @@ class Runtime(Indexes):
     def _learner(self) -> Learner:
         config = self.config
         features = FeatureCache(
-            self._feature_encoder(),
+            self.feature_encoder,
             self.store,
             shipped=self._bank_features,
             observer=self.observation,
@@ -304,7 +229,7 @@ class Runtime(Indexes):
             features,
             shipped=shipped,
             refresh_seconds=config.population_refresh_seconds,
-            context=self._context(),
+            context=self.context(),
             steering=self.attributes.pairs_of,
             presumed=self._presumed,
             policy=EvidencePolicy.configured(config),
@@ -328,44 +253,3 @@ class Runtime(Indexes):
             }
 
         return self._once("bank_features", make)
-
-    def _feature_encoder(self) -> Encoder:
-        name = self.config.feature_encoder
-        if name == GENERATOR_FEATURES and self._generates_here:
-            return LazyEncoder(lambda: self.generator.feature_encoder)
-        plugin = "sentence" if name == GENERATOR_FEATURES else name
-        return LazyEncoder(lambda: self._encoder(plugin, self.config.feature_weights))
-
-    @property
-    def _generates_here(self) -> bool:
-        return self.config.generator is not None and not is_address(self.config.generator)
-
-    def _sentence_encoder(self, plugin: str) -> Encoder:
-        return self._encoder(plugin, None)
-
-    def _encoder(self, plugin: str, weights: str | None) -> Encoder:
-        return self.plugins.create(
-            "encoder",
-            plugin,
-            weights=self.weights(weights or self.config.sentence_encoder),
-            **self._settings(plugin),
-        )
-
-    def _make_generator(self) -> Generator:
-        name, plugin = self.config.generator, self.config.generator_plugin
-        if name is None:
-            raise ConfigError(
-                "generator is None, but a reply was to be generated",
-                remedy="set generator, or use personalize() and rank() with your own model",
-            )
-        settings = self._settings(plugin)
-        if is_address(name):
-            plugin = "openai_compatible" if plugin == "local" else plugin
-            settings, encoder = self._settings(plugin), self.learner.features.encoder
-            return self.plugins.create(
-                "generator", plugin, address=name, encoder=encoder, **settings
-            )
-        made = self.plugins.create("generator", plugin, weights=self.weights(name), **settings)
-        if self.config.batch_rows and isinstance(made, SharesBatches):
-            made.share_batches(self.config.batch_rows)
-        return made
