@@ -13,7 +13,6 @@ from persona_engine.store import (
     corrections,
     erasure,
     events,
-    instructions,
     portable,
     posteriors,
     redacted,
@@ -37,8 +36,6 @@ from persona_engine.store.users import created_at, ensure_user
 from persona_engine.types import (
     Comparison,
     Conversation,
-    Instruction,
-    InstructionStatus,
     Posterior,
     Scope,
 )
@@ -156,54 +153,6 @@ class UserStore(UserWishes):
         """
         kept = {name: self._redact(text) for name, text in known.items()}
         return traits.change(self._database, self.scope, kept, now=self._now())
-
-    def add_instruction(self, instruction: Instruction) -> None:
-        """Store a new instruction.
-
-        Raises:
-            InvalidInputError: A field cannot be stored.
-            ConflictError: The user has an instruction of that id.
-        """
-        kept = redacted.instruction(instruction, self._redact)
-        instructions.add(self._database, self.scope, kept, now=self._now())
-
-    def replace_instruction(self, old_ids: Sequence[str], new: Instruction) -> Instruction:
-        """Put ``new`` in the place of others, which stay in the history as superseded.
-
-        Returns:
-            The new one, which names the first of those that it superseded.
-
-        Raises:
-            NotFoundError: This user has no such instruction.
-            ConflictError: One was superseded already, or the id of ``new`` is taken.
-        """
-        kept = redacted.instruction(new, self._redact)
-        return instructions.supersede(self._database, self.scope, old_ids, kept)
-
-    def change_instructions(
-        self, changes: Mapping[str, instructions.StatusChange]
-    ) -> tuple[Instruction, ...]:
-        """Change the status of instructions, all or none; return them as they are now.
-
-        Args:
-            changes: New status, and the successor if there is one, by id.
-
-        Raises:
-            NotFoundError: This user has no such instruction.
-        """
-        return instructions.change(self._database, self.scope, changes)
-
-    def instruction(self, id: str) -> Instruction:  # noqa: A002
-        """Return one instruction.
-
-        Raises:
-            NotFoundError: This user has no such instruction.
-        """
-        return instructions.load(self._database, self.scope, id)
-
-    def instructions(self, *, status: InstructionStatus | None = None) -> tuple[Instruction, ...]:
-        """Return the instructions in the order in which they were stored; one select."""
-        return instructions.load_all(self._database, self.scope, status=status)
 
     def save_reply(
         self,
