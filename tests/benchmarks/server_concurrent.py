@@ -3,8 +3,8 @@
 Both ways are the same calls with the same settings on one engine, as `persona serve` sets it up, in
 turns; nothing that was read before is remembered. The chats are the same, and so must the replies
 be, so that the ratio of the times is that of the tokens per second. ``plain`` says one candidate,
-``default`` is what is said of nobody: eight candidates of best-of-n, which one chat reads in one
-batch already. ``http`` is plain by way of the server.
+``default`` is what the settings say for people of whom something is known: eight candidates of
+best-of-n, which one chat reads in one batch already. ``http`` is plain by way of the server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from report import Figure, say
 from persona_engine import EngineConfig, PersonaEngine
 from persona_engine.adapters.registry import Origin
 from persona_engine.server import ServerSettings, create_app
-from persona_engine.types import TrainedAdapter
+from persona_engine.types import Conversation, TrainedAdapter
 from tests.server_thread import listening
 
 CHATS, ADAPTERS, RANK = 16, 4, 8
@@ -57,6 +57,8 @@ def measure(folder: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     with _engine(seed=seed) as (engine, adapters):
         chats = Chats(engine, adapters, tokens=tokens, seed=seed)
+        for number in range(CHATS):  # of whom nothing is known gets one candidate
+            engine.user(f"user-{number}").steer(concise=(-1) ** number)
         with chats.served() as by_http:
             ways: Mapping[str, Chat] = {
                 "plain": chats.plain,
@@ -73,7 +75,8 @@ def _compared(
     name: str, chat: Chat, forget: Callable[[], None], *, rounds: int
 ) -> dict[str, Figure]:
     _timed(chat, CHATS)  # loads the adapters
-    alone, together = [], []
+    alone: list[Run] = []
+    together: list[Run] = []
     for number in range(rounds):
         for several in (False, True) if number % 2 else (True, False):
             forget()
@@ -194,7 +197,7 @@ class Chats:
         return found["choices"][0]["message"]["content"], found["usage"]["completion_tokens"]
 
 
-def _conversation(number: int) -> list[dict[str, str]]:
+def _conversation(number: int) -> Conversation:
     asked = ASKED[number % len(ASKED)].format(thing=THINGS[number // len(ASKED)])
     told = "You are a helpful assistant of a shop."
     return [{"role": "system", "content": told}, {"role": "user", "content": asked}]
