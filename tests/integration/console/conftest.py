@@ -35,7 +35,7 @@ def console_folder(tmp_path_factory, kitchen_database):
     """A folder with the kitchen's people, in clusters that have adapters, and a report."""
     folder = tmp_path_factory.mktemp("console")
     shutil.copy(kitchen_database, folder / "persona.db")
-    with opened_in(folder) as engine:
+    with opened_in(folder, adapters_folder=folder / "adapters") as engine:
         clusters = engine.cluster().clusters
         someone = engine.user("user-01")
         someone.instruct("Answer in British English.")
@@ -81,7 +81,7 @@ def served(console_folder, tmp_path, settings) -> Iterator[Served]:
     shutil.copytree(console_folder, folder)
     report = folder / "results.json"
     with (
-        opened_in(folder) as engine,
+        opened_in(folder, adapters_folder=folder / "adapters") as engine,
         serving(engine, ServerSettings(preload=False, evaluation=report, **settings)) as served,
     ):
         yield served

@@ -106,7 +106,7 @@ def test_a_link_is_for_one_user_for_some_minutes_and_ends_with_its_key(served):
         told = ask(token, question=question["id"], choice="a").json()
         assert told["answered"] == 1
     assert ask(token, question="none", choice="a").status_code == 404
-    assert ask("", question=question["id"], choice="a").status_code == 401
+    assert ask("none", question=question["id"], choice="a").status_code == 401
     assert ask(token[:-2] + "xx").status_code == 401
     assert ask(f"{token.partition('.')[0]}.").status_code == 401
     elsewhere = f"{served.url}/api/v1/users/ann"

@@ -187,7 +187,7 @@ def test_populations_and_adapters_are_published_and_rolled_back(browse, served, 
     new, old = (each.version for each in reversed(engine.adapters().versions()))
     page.get_by_role("button", name=f"Roll back the adapter {new}").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
-    page.get_by_role("button", name=f"Publish the adapter {new}").wait_for()
+    page.locator("#status").get_by_text("before it serves again").wait_for()
     assert [each.version for each in engine.adapters().versions() if each.published] == [old]
     page.get_by_role("button", name=f"Unpublish the adapter {old}").click()
     page.get_by_role("dialog").get_by_role("button", name="Unpublish").click()
