@@ -60,6 +60,7 @@ def start(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> 
     if found is None:
         process.kill()
         process.wait()
+        process.stdout.close()
         raise AssertionError(f"the server did not start: {line!r} {log.read_text()}")
     return Served(found[0], process, log)
 
