@@ -22,8 +22,9 @@ def talking(tmp_path_factory, smollm2, minilm):
         generator=str(smollm2),
         sentence_encoder=str(minilm),
         data_folder=folder / "index",
-        max_tokens=20,
-        candidates=2,
+        max_tokens=12,
+        candidates=4,
+        plugin_settings={"blockwise": {"block": 4, "keep": 2, "min_confidence": 0.5}},
     )
     with PersonaEngine(config=config) as engine:
         ann = engine.user("ann")
@@ -69,9 +70,9 @@ def test_a_reply_tells_why_and_another_may_be_chosen(browse, served, picture):
     choose = trace.get_by_role("button", name="Prefer candidate 2")
     other = trace.locator(".candidates li .text").nth(1).inner_text()
     choose.press("Enter")
-    page.get_by_text("1 comparison learned from").wait_for()
+    trace.get_by_text("learned from").wait_for()
     assert page.locator(".turn.assistant .text").inner_text() == other
-    assert len(served.engine.user("ann").comparisons()) == before + 1
+    assert len(served.engine.user("ann").comparisons()) > before
 
 
 def test_a_stranger_gets_the_base_reply_on_a_phone(browse, served, picture):
