@@ -250,6 +250,11 @@ class EngineConfig(Settings):
             raise ValueError(f"{value!r} is no URL, expected something like sqlite:///persona.db")
         return value
 
+    @property
+    def generates_here(self) -> bool:
+        """Whether replies come from a language model in this process."""
+        return self.generator is not None and not is_address(self.generator)
+
 
 def _describe(error: ValidationError) -> str:
     faults = []

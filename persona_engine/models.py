@@ -56,11 +56,6 @@ class Models(ChosenPlugins):
         return self._once("generator", self._make_generator)
 
     @property
-    def generates_here(self) -> bool:
-        """Whether the language model is in this process."""
-        return self.config.generator is not None and not is_address(self.config.generator)
-
-    @property
     def feature_encoder(self) -> Encoder:
         """Gives the features that rewards are learned on."""
         return self._once("feature_encoder", self._make_feature_encoder)
@@ -93,13 +88,13 @@ class Models(ChosenPlugins):
 
     def context(self) -> Context:
         """Return what models of texts may ask: the language model, where there is one."""
-        if not self.generates_here:
+        if not self.config.generates_here:
             return Context()
         return Context(log_likelihood=self._log_likelihood)
 
     def count_tokens(self, text: str) -> int:
         """Return a text's length in tokens; a careful estimate where the generator is elsewhere."""
-        if not self.generates_here:
+        if not self.config.generates_here:
             # Three bytes a token is more tokens than any common tokenizer makes of prose.
             return math.ceil(len(text.encode()) / 3)
         return self._counted(text)
@@ -122,7 +117,7 @@ class Models(ChosenPlugins):
 
     def _make_feature_encoder(self) -> Encoder:
         name = self.config.feature_encoder
-        if name == GENERATOR_FEATURES and self.generates_here:
+        if name == GENERATOR_FEATURES and self.config.generates_here:
             return LazyEncoder(lambda: self.generator.feature_encoder)
         plugin = "sentence" if name == GENERATOR_FEATURES else name
         return LazyEncoder(lambda: self._encoder(plugin, self.config.feature_weights))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persona_engine.cli.progress import ProgressCallback
-from persona_engine.config import is_address
 from persona_engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Bench:
 
         return Aids(
             lambda: self._attributes(features),
-            self._log_likelihood if self._has_weights else None,
+            self._log_likelihood if self.settings.generates_here else None,
         )
 
     def _attributes(self, features: Features) -> tuple[AttributePairs, ...]:
@@ -94,10 +93,6 @@ class Bench:
             known.all.values(),
             lambda texts: encode([Item(t.response, t.response, str(t.prompt)) for t in texts]),
         )
-
-    @property
-    def _has_weights(self) -> bool:
-        return self.settings.generator is not None and not is_address(self.settings.generator)
 
     def _log_likelihood(
         self, conversations: Sequence[Conversation], responses: Sequence[str]
