@@ -123,15 +123,13 @@ class Drawer:
         abilities = self._server.abilities
         several, log_probs = len(boxes) > 1, abilities.log_probs
         try:
-            return self._read(boxes, log_probs=log_probs)
+            self._read(boxes, log_probs=log_probs)
         except RefusedError:
             if any(box.heard for box in boxes) or not (several or log_probs):
                 raise
-        if not several:
-            self._read(boxes, log_probs=False)
-            abilities.log_probs = False
-            return None
-        return None  # several were refused, or log-probabilities; each alone finds out which
+            if not several:
+                self._read(boxes, log_probs=False)
+            # Else several were refused, or log-probabilities; each alone finds out which.
 
     def _read(self, boxes: Sequence[Box], *, log_probs: bool) -> None:
         request: dict[str, Any] = {**self._request}
@@ -141,6 +139,7 @@ class Drawer:
         if log_probs:
             request |= {"logprobs": True, "top_logprobs": 1}
         with self._server.stream(request) as chunks:
+            self._learn(log_probs=log_probs)
             for chunk in chunks:
                 for choice in chunk.choices or ():
                     if choice.index < len(boxes):
@@ -150,8 +149,13 @@ class Drawer:
         for box in boxes:
             if box.heard or len(boxes) == 1:
                 box.end()
+
+    def _learn(self, *, log_probs: bool) -> None:
+        """Remember, before a reader has the reply, that the server took no more than this."""
+        abilities = self._server.abilities
+        abilities.log_probs = abilities.log_probs and log_probs
         if self._separately:
-            self._server.abilities.several = False
+            abilities.several = False
 
 
 def _pass_on(choice: Choice, box: Box) -> None:
