@@ -14,7 +14,7 @@ from fastapi import FastAPI
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
     """Have an app answer at the address that is given, while the block runs."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_keep_alive=600)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

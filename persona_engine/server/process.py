@@ -26,6 +26,7 @@ from persona_engine.server.settings import ServerSettings
 logger = logging.getLogger("persona_engine.server")
 
 _BACKLOG = 2048
+_IDLE = 30  # seconds that a connection is kept; longer than clients keep theirs
 _HUNG = 60  # seconds without a sign of life after which a process is replaced
 
 OnListening = Callable[[str], None]
@@ -98,6 +99,7 @@ def _uvicorn(app: object, settings: ServerSettings, *, factory: bool = False) ->
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
         timeout_worker_healthcheck=_HUNG,
     )
