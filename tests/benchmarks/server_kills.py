@@ -88,10 +88,8 @@ def _round(place: Path, key: str, ledger: Ledger, rng: np.random.Generator) -> f
         took = time.monotonic() - started
         stop, speaker = threading.Event(), _Speaker(server, key, ledger)
         clients = [
-            threading.Thread(
-                target=_Speaker(server, key, ledger).speak, args=(f"user{n}", each, stop)
-            )
-            for n, each in enumerate(rng.spawn(CLIENTS))
+            threading.Thread(target=speaker.speak, args=(f"user{number}", each, stop))
+            for number, each in enumerate(rng.spawn(CLIENTS))
         ]
         for each in clients:
             each.start()

@@ -22,14 +22,14 @@ from persona_engine import EngineConfig, PersonaEngine
 from persona_engine.server import ServerSettings, create_app
 from tests.server_thread import listening
 
-TOKENS, CANDIDATES = 8, 2
+TOKENS, CANDIDATES = 4, 1
 ASKED = "Tell me something about the number {number}."
 HABIT = "Use short words."
 
 
 def measure(folder: Path, *, quick: bool, seed: int) -> dict[str, Figure]:
     """Return the figures."""
-    pairs = 5 if quick else 100
+    pairs = 5 if quick else 60
     with tempfile.TemporaryDirectory(prefix="persona-overhead-") as place:
         config = EngineConfig(
             database=f"sqlite:///{place}/persona.db",
