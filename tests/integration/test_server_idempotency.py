@@ -87,7 +87,9 @@ class Counted:
 
 @pytest.fixture
 async def counted(engine):
-    return Counted(engine)
+    made = Counted(engine)
+    yield made
+    await security.close(made.app)
 
 
 def secret_of(engine, tenant="acme", scope="feedback"):

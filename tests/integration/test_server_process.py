@@ -51,6 +51,16 @@ def test_a_server_that_is_told_to_stop_finishes_what_runs(tmp_path):
         assert reply.status_code == 200
 
 
+def hang_up(url, body):
+    """Leave in the middle of a reply: after its first words, or before they are shown."""
+    if body["stream"]:
+        with httpx.stream("POST", url, json=body, timeout=300) as answer:
+            next(answer.iter_lines())
+        return
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(url, json=body, timeout=httpx.Timeout(300, read=0.1))
+
+
 def test_a_client_that_hangs_up_stops_the_work(tmp_path):
     """With one place and no queue, the next request is taken only once the place is free."""
     env = {"PERSONA_SERVER_CHATS": "1", "PERSONA_SERVER_WAITING_CHATS": "0"}
@@ -58,8 +68,7 @@ def test_a_client_that_hangs_up_stops_the_work(tmp_path):
         url = f"{served.url}/v1/chat/completions"
         for stream in (True, False):
             endless = asked(max_tokens=30_000, stream=stream)
-            with pytest.raises(httpx.ReadTimeout):
-                httpx.post(url, json=endless, timeout=httpx.Timeout(300, read=1.0))
+            hang_up(url, endless)
             deadline = time.monotonic() + 120
             while True:
                 answer = httpx.post(url, json=asked(max_tokens=1), timeout=300)

@@ -64,7 +64,7 @@ def test_models_may_be_loaded_by_several_threads_at_once(smollm2, minilm):
         plugins = {"encoder": persona_encoders, "generator": persona_generators}
         made = plugins[kind]()[name](weights=weights)
         encoder = made if kind == "encoder" else made.feature_encoder
-        return encoder.encode(["Hi"], ["Hello there."])
+        return encoder.encode([ASK], ["Hello there."])
 
     jobs = [("generator", "local", smollm2), ("encoder", "sentence", minilm)] * 2
     with ThreadPoolExecutor(len(jobs)) as threads:
