@@ -92,6 +92,7 @@ def test_a_visitor_has_no_part_in_anothers_replies(chat, engine, visitor):
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path, smollm2, minilm, monkeypatch):
     monkeypatch.setenv("PERSONA_NOTEBOOK_FOLDER", str(tmp_path))
     monkeypatch.setenv("PERSONA_GENERATOR", str(smollm2))
