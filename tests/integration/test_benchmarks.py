@@ -163,3 +163,19 @@ def test_asking_well(tmp_path, monkeypatch):
     assert targets["bank_bald_worth_random"] == 8
     assert figures["bank_bald_accuracy"]["value"] > 0.55
     assert curve.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.model
+def test_server(smollm2, minilm):
+    figures = check(run("bench_server.py", "--quick", "--only", "overhead,soak,memory,kills"))
+    targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
+    assert targets == {
+        "overhead_ms": 8.0,
+        "soak_errors": 0,
+        "memory_errors": 0,
+        "kills_acknowledged": 1,
+        "kills_lost": 0,
+        "kills_start_s": 5.0,
+    }
+    for name in ("soak_errors", "memory_errors", "kills_lost"):
+        assert figures[name]["value"] == 0
