@@ -14,6 +14,7 @@ from persona_engine.attributes import labelled_pairs
 from persona_engine.interfaces import Progress, RewardModel, given, no_progress
 from persona_engine.learning import Learner
 from persona_engine.learning.past import load_preferences
+from persona_engine.modelling import Doubles
 from persona_engine.onboarding import Attribute, fit_default
 from persona_engine.trust import (
     CALIBRATION,
@@ -109,10 +110,7 @@ def fit_tenant(
         pairs = labelled_pairs(attributes, partial(learner.features.get, tenant))
         data = replace(data, attributes=pairs)
     rng = np.random.default_rng(seed)
-    taught, told = data, None
-    if guard:
-        weight, told = guarded(data, names, began, pooled=pooled, rng=np.random.default_rng(seed))
-        taught = replace(data, weight=weight)
+    taught, told = _guarded(data, names, began, pooled, seed) if guard else (data, None)
     ours, theirs, calibration = _judged(data, taught, model, pooled, rng, progress=progress)
     fitted = model.fit(taught, rng=rng, progress=progress)
     population = _with_meta(fitted, until, calibration, {"accuracy": ours, "pooled": theirs})
@@ -132,6 +130,19 @@ def fit_tenant(
         details=dict(fitted.meta),
         guard=told,
     )
+
+
+def _guarded(
+    data: PreferenceData,
+    names: Sequence[str],
+    began: Doubles,
+    pooled: RewardModel,
+    seed: int,
+) -> tuple[PreferenceData, GuardReport]:
+    """Return the comparisons as far as they may shape what all share, and what was limited."""
+    rng = np.random.default_rng(seed)
+    weight, told = guarded(data, names, began, pooled=pooled, rng=rng)
+    return replace(data, weight=weight), told
 
 
 def _with_meta(
