@@ -10,51 +10,25 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 
-import decoding_agreement
-import decoding_cost
-import decoding_memory
-import decoding_quality
-import decoding_verifiers
-from report import Figure, arguments, finish, say
+from parts import options, run
 
-Measure = Callable[..., dict[str, Figure]]
-PARTS: dict[str, Measure] = {
-    "cost": decoding_cost.measure,
-    "agreement": decoding_agreement.measure,
-    "memory": decoding_memory.measure,
-    "verifiers": decoding_verifiers.measure,
-    "quality": decoding_quality.measure,
-}
+PARTS = ("cost", "agreement", "memory", "verifiers", "quality")
 
 
 def main() -> None:
     """Run and report."""
-    options = arguments(__doc__ or "")
-    options.add_argument("--only", help=f"parts, with commas, of {', '.join(PARTS)}")
-    options.add_argument("--args-checkout", type=Path, help="folder of the official ARGS code")
-    options.add_argument("--curve", type=Path, help="PNG of judged reward against compute to write")
-    options.add_argument("--gains", type=Path, help="JSON for decoding='auto' to write (quality)")
-    options.add_argument("--prompts", type=int, help="how many, of the quality part; 64 if omitted")
-    options.add_argument("--decoders", help="decoders, with commas, of the quality part")
-    asked = options.parse_args()
-    chosen = list(PARTS) if asked.only is None else asked.only.split(",")
-    unknown = [each for each in chosen if each not in PARTS]
-    if unknown:
-        sys.exit(f"--only names {unknown[0]!r}, expected some of {', '.join(PARTS)}")
-    folder = Path(os.environ.get("PERSONA_DATA", "../shared/data"))
-    figures: dict[str, Figure] = {}
-    for part in chosen:
-        say(f"{part} …")
-        figures.update(
-            PARTS[part](folder, quick=asked.quick, seed=asked.seed, **_further(part, asked))
-        )
-    finish(figures, seed=asked.seed, as_json=asked.json)
+    told = options(__doc__ or "", PARTS)
+    told.add_argument("--args-checkout", type=Path, help="folder of the official ARGS code")
+    told.add_argument("--curve", type=Path, help="PNG of judged reward against compute to write")
+    told.add_argument("--gains", type=Path, help="JSON for decoding='auto' to write (quality)")
+    told.add_argument("--prompts", type=int, help="how many, of the quality part; 64 if omitted")
+    told.add_argument("--decoders", help="decoders, with commas, of the quality part")
+    asked = told.parse_args()
+    run("decoding", PARTS, asked, further=_further)
 
 
 def _further(part: str, asked: argparse.Namespace) -> dict[str, object]:

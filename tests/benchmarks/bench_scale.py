@@ -8,36 +8,18 @@ Parts that need something which is not there say so and are passed over.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))  # before numpy is loaded
 
-from report import Figure, arguments, finish, say
+from parts import options, run
 
-Measure = Callable[..., dict[str, Figure]]
 PARTS = ("million", "index", "start", "durable", "instructions", "processes", "forget")
-"""Each is the module of its name, with ``scale_`` before it."""
 
 
 def main() -> None:
     """Run and report."""
-    options = arguments(__doc__ or "")
-    options.add_argument("--only", help=f"parts, with commas, of {', '.join(PARTS)}")
-    asked = options.parse_args()
-    chosen = list(PARTS) if asked.only is None else asked.only.split(",")
-    unknown = [each for each in chosen if each not in PARTS]
-    if unknown:
-        sys.exit(f"--only names {unknown[0]!r}, expected some of {', '.join(PARTS)}")
-    folder = Path(os.environ.get("PERSONA_DATA", "../shared/data"))
-    figures: dict[str, Figure] = {}
-    for part in chosen:
-        say(f"{part} …")
-        measure: Measure = import_module(f"scale_{part}").measure
-        figures.update(measure(folder, quick=asked.quick, seed=asked.seed))
-    finish(figures, seed=asked.seed, as_json=asked.json)
+    asked = options(__doc__ or "", PARTS).parse_args()
+    run("scale", PARTS, asked)
 
 
 if __name__ == "__main__":
