@@ -20,7 +20,7 @@ from typing import Literal, TypeVar, cast
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from persona_engine.errors import ConfigError, ConflictError, MissingExtraError, StoreError
 from persona_engine.observing import SILENT, Observer
@@ -32,6 +32,7 @@ from persona_engine.types import Scope
 Dialect = Literal["sqlite", "postgresql"]
 Result = TypeVar("Result")
 
+_CLOSING_SECONDS = 2.0
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
 
@@ -182,10 +183,14 @@ class Database:
             return result
 
     def close(self) -> None:
-        """Close every connection that is not in use."""
+        """Close every connection; to a server, once what still uses one is done, for a moment."""
         self._after_fork()
         self._kept.close()
         self._writers.close()
+        pool, deadline = self._engine.pool, time.monotonic() + _CLOSING_SECONDS
+        # A connection that is lent when its pool goes would never be closed.
+        while isinstance(pool, QueuePool) and pool.checkedout() and time.monotonic() < deadline:
+            time.sleep(0.005)
         self._engine.dispose()
 
     def _connection(self, pooled: Engine) -> AbstractContextManager[Connection]:
