@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from fastapi.testclient import TestClient
 
 from persona_engine.server import ServerSettings, create_app
+from persona_engine.testing import BigramGenerator
 from tests.bigram_host import fitted, opened
 
 ASK = [{"role": "user", "content": "Where shall we go ?"}]
@@ -201,13 +203,23 @@ def test_a_full_queue_is_answered_with_a_time_to_come_again(engine):
         assert client.post("/v1/chat/completions", json={**asked, "n": 1}).status_code == 200
 
 
-def test_what_takes_too_long_is_a_timeout(engine):
+def test_what_takes_too_long_is_a_timeout(engine, monkeypatch):
+    told, prefill = threading.Event(), BigramGenerator.prefill_each
+
+    def waiting(self, prompts, *, seed):
+        assert told.wait(30)
+        return prefill(self, prompts, seed=seed)
+
+    monkeypatch.setattr(BigramGenerator, "prefill_each", waiting)
     key = engine.store.api_keys.create("default", label="tests", scopes=["admin"]).secret
-    short = ServerSettings(preload=False, chat_seconds=1e-9)
+    short = ServerSettings(preload=False, chat_seconds=0.05)
     headers = {"Authorization": f"Bearer {key}"}
     with TestClient(create_app(engine, short), headers=headers) as client:
         model = ok(client.get("/v1/models"))["data"][0]["id"]
-        late = client.post("/v1/chat/completions", json={"model": model, "messages": ASK})
+        try:
+            late = client.post("/v1/chat/completions", json={"model": model, "messages": ASK})
+        finally:
+            told.set()
     assert late.status_code == 504
     assert late.json()["error"]["code"] == "timeout"
 
