@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -84,6 +85,18 @@ def store(store_url: str) -> Iterator[Store]:
     """A store on SQLite, then one on PostgreSQL."""
     with Store(store_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def now() -> list[datetime]:
+    """A clock's hand: what is put in its one place is the time."""
+    return [datetime(2026, 11, 22, 7, tzinfo=UTC)]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of tests that await."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")

@@ -9,30 +9,9 @@ import pytest
 
 from persona_engine import PersonaEngine
 from persona_engine.config import EngineConfig
-from persona_engine.hookspecs import hookimpl
+from tests.word_counts import WordCountsPlugin
 
 PROMPT = "What shall I cook?"
-
-
-class WordCounts:
-    """An encoder that counts words: fast, and opposite words lie apart."""
-
-    fingerprint = "word-counts-1"
-    width = 3
-
-    def __init__(self, **_):
-        pass
-
-    def encode(self, prompts, responses):
-        return np.array(
-            [[r.count("warm"), r.count("cold"), len(r) / 20] for r in responses], np.float32
-        )
-
-
-class Plugin:
-    @hookimpl
-    def persona_encoders(self):
-        return {"word_counts": WordCounts}
 
 
 def opened_in(folder, **settings):
@@ -49,7 +28,7 @@ def opened_in(folder, **settings):
         population_refresh_seconds=0.0,
         **settings,
     )
-    return PersonaEngine(config=config, plugins=[Plugin()])
+    return PersonaEngine(config=config, plugins=[WordCountsPlugin()])
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,8 @@ from persona_engine.server.security.keys import Caller, allowed
 from persona_engine.store import Requested, StoredAnswer
 from persona_engine.types import Scope
 
-START = datetime(2026, 11, 22, 7, tzinfo=UTC)
 KEY = {"Idempotency-Key": "7c1b"}
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def now():
-    return [START]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -12,13 +12,6 @@ from persona_engine.server.problems import RefusedError
 from persona_engine.server.security.keys import Caller
 from persona_engine.server.security.rates import RateLimits
 from persona_engine.store import Store
-
-START = datetime(2026, 11, 22, 7, tzinfo=UTC)
-
-
-@pytest.fixture
-def now():
-    return [START]
 
 
 @pytest.fixture

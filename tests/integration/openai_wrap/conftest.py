@@ -7,33 +7,11 @@ import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 
 from persona_engine import PersonaEngine
 from persona_engine.config import EngineConfig
-from persona_engine.hookspecs import hookimpl
-
-
-class WordCounts:
-    """An encoder that counts words: fast, and opposite words lie apart."""
-
-    fingerprint = "word-counts-1"
-    width = 3
-
-    def __init__(self, **_):
-        pass
-
-    def encode(self, prompts, responses):
-        return np.array(
-            [[r.count("warm"), r.count("cold"), len(r) / 20] for r in responses], np.float32
-        )
-
-
-class Plugin:
-    @hookimpl
-    def persona_encoders(self):
-        return {"word_counts": WordCounts}
+from tests.word_counts import WordCountsPlugin
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +27,7 @@ def engine(tmp_path_factory, kitchen_database, minilm):
         data_folder=folder / "index",
         population_refresh_seconds=0.0,
     )
-    with PersonaEngine(config=config, plugins=[Plugin()]) as engine:
+    with PersonaEngine(config=config, plugins=[WordCountsPlugin()]) as engine:
         ann = engine.user("ann")
         ann.instruct("Answer in British English.")
         for day in range(6):

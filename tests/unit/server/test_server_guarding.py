@@ -18,11 +18,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def engine(tmp_path, sqlite_template):
     with PersonaEngine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}") as opened:
         yield opened

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -13,28 +12,8 @@ from persona_engine.errors import ConfigError
 from persona_engine.server import ServerSettings, problems
 from persona_engine.server.security import check_start
 from persona_engine.server.security.keys import Caller, Keys, allowed
-from persona_engine.store import Store
 
-START = datetime(2026, 11, 22, 7, tzinfo=UTC)
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def now():
-    return [START]
-
-
-@pytest.fixture
-def store(tmp_path, sqlite_template, now):
-    with Store(
-        f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}", clock=lambda: now[0]
-    ) as opened:
-        yield opened
 
 
 def client_of(store, **settings):
@@ -82,7 +61,7 @@ async def test_the_tenant_is_the_keys(store):
 async def test_strangers_are_all_alike(store, now):
     revoked = store.api_keys.create("acme", label="k", scopes=["chat"])
     store.api_keys.revoke("acme", revoked.key.id)
-    end = START + timedelta(minutes=1)
+    end = now[0] + timedelta(minutes=1)
     expired = store.api_keys.create("acme", label="k", scopes=["chat"], expires_at=end).secret
     live = store.api_keys.create("acme", label="k", scopes=["chat"])
     wrong = live.secret[:-1] + ("A" if live.secret[-1] != "A" else "B")
@@ -116,11 +95,11 @@ async def test_a_revoked_key_stops_at_once(store):
         assert (await client.get("/chat", headers=bearer(made.secret))).status_code == 401
 
 
-async def test_use_is_noted(store):
+async def test_use_is_noted(store, now):
     made = store.api_keys.create("acme", label="k", scopes=["chat"])
     async with client_of(store) as client:
         await client.get("/chat", headers=bearer(made.secret))
-    assert store.api_keys.list("acme")[0].used_at == START
+    assert store.api_keys.list("acme")[0].used_at == now[0]
 
 
 async def test_open_to_loopback(store):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import httpx
@@ -14,29 +13,9 @@ from persona_engine.server import problems
 from persona_engine.server.security import csrf
 from persona_engine.server.security.keys import Caller, Keys, allowed
 from persona_engine.server.security.sessions import ConsoleSessions
-from persona_engine.store import Store
 
-START = datetime(2026, 11, 22, 7, tzinfo=UTC)
 HERE = "http://console.example"
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def now():
-    return [START]
-
-
-@pytest.fixture
-def store(tmp_path, sqlite_template, now):
-    with Store(
-        f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}", clock=lambda: now[0]
-    ) as opened:
-        yield opened
 
 
 def client_of(store, *, https=False):
