@@ -39,6 +39,9 @@ def mcp(
         list[str] | None,
         typer.Option(help="Name that clients may call it by over HTTP; repeatable."),
     ] = None,
+    per_minute: Annotated[
+        int, typer.Option(help="Calls a minute of keys without a limit of their own.", min=1)
+    ] = 600,
 ) -> None:
     """Serve wishes and tastes to an assistant: over stdio, with the key in PERSONA_KEY.
 
@@ -72,5 +75,6 @@ def mcp(
             host=host,
             port=port,
             hosts=tuple(allowed_host or ()),
+            per_minute=per_minute,
             listening=lambda address: stderr().print(f"Serving on {address}", soft_wrap=True),
         )

@@ -11,6 +11,7 @@ from persona_engine.store.embeddings import content_key
 from persona_engine.store.events import check_comparison
 from persona_engine.store.idempotency import Idempotency, Requested, StoredAnswer
 from persona_engine.store.migrate import SchemaStatus, downgrade, schema_status, upgrade
+from persona_engine.store.rates import burst_of
 from persona_engine.store.records import (
     AdapterRow,
     Artefact,
@@ -67,6 +68,7 @@ __all__ = [
     "Unlearning",
     "UserStore",
     "as_it_is",
+    "burst_of",
     "check_comparison",
     "check_json",
     "check_text",

@@ -19,6 +19,17 @@ _FIND = select(table.c.full_at).where(_OF_KEY).with_for_update()
 _INSERT = insert(table).inline()
 _UPDATE = update(table).where(_OF_KEY).values(full_at=bindparam("then"))
 _MINUTE = 60_000_000
+_BURST_SECONDS = 10.0
+
+
+def burst_of(per_minute: int) -> int:
+    """Return how many requests may be made at once: those of ten seconds.
+
+    Examples:
+        >>> burst_of(600), burst_of(2)
+        (100, 1)
+    """
+    return max(1, round(per_minute * _BURST_SECONDS / 60.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,11 +95,21 @@ def _configuration(network: Any, method: LoraTrainer) -> Any:  # noqa: ANN401
         lora_alpha=method.alpha,
         lora_dropout=0.0,
         bias="none",
-        target_modules=_layers(network, method.target),
+        target_modules=_linear_layers(network, method.target),
+        layers_to_transform=_blocks(network, method.layers),
     )
 
 
-def _layers(network: Any, target: str) -> list[str]:  # noqa: ANN401
+def _blocks(network: Any, layers: str) -> list[int] | None:  # noqa: ANN401
+    """Return the places of the blocks that are adapted; None for all of them."""
+    if layers == "all":
+        return None
+    depth = network.config.get_text_config().num_hidden_layers
+    first = depth // 2
+    return list(range(first, max(first + 1, round(depth * 5 / 6))))
+
+
+def _linear_layers(network: Any, target: str) -> list[str]:  # noqa: ANN401
     """Return the last parts of the names of the linear layers that are adapted."""
     import torch
 
@@ -109,6 +119,6 @@ def _layers(network: Any, target: str) -> list[str]:  # noqa: ANN401
         for path, layer in network.named_modules()
         if isinstance(layer, torch.nn.Linear)
         and layer is not head
-        and (target == "all" or "attn" in path or "attention" in path)
+        and (target == "all" or ("attn" in path or "attention" in path) == (target == "attention"))
     }
     return sorted(names)

@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))  # before tor
 
 from parts import options, run
 
-PARTS = ("clusters", "quality", "ukp", "noise", "mixed", "registry", "kills")
+PARTS = ("clusters", "layers", "quality", "ukp", "noise", "mixed", "registry", "kills")
 
 
 def main() -> None:

@@ -21,11 +21,13 @@ class Access:
         tenant: Whose users.
         key: The key's id, for the audit trail.
         scopes: What may be done: ``chat``, ``feedback`` or ``admin``, which includes the others.
+        per_minute: How many calls the key may make a minute; None for the server's own limit.
     """
 
     tenant: str
     key: str
     scopes: frozenset[str]
+    per_minute: int | None
 
     def allows(self, scope: str) -> bool:
         """Say whether something may be done."""
@@ -89,10 +91,9 @@ class BearerKeys:
     def current(self) -> Access | None:
         """Return what the key of the request that is being answered opens."""
         token = get_access_token()
-        if token is None or token.subject is None:
-            return None
-        return Access(token.subject, token.client_id, frozenset(token.scopes))
+        key = None if token is None else self._keys.find(token.token)
+        return None if key is None else _access(key)
 
 
 def _access(key: ApiKey) -> Access:
-    return Access(key.tenant, key.id, frozenset(key.scopes))
+    return Access(key.tenant, key.id, frozenset(key.scopes), key.per_minute)

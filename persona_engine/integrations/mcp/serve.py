@@ -39,6 +39,7 @@ def serve_http(
     host: str = "127.0.0.1",
     port: int = 8081,
     hosts: tuple[str, ...] = (),
+    per_minute: int | None = None,
     listening: Callable[[str], None],
 ) -> None:
     """Serve requests that show a key in ``Authorization: Bearer …``, until told to stop.
@@ -51,6 +52,7 @@ def serve_http(
         port: Port to listen on; 0 for any that is free.
         hosts: Names that clients may call it by, as in their header ``Host``, such as
             ``mcp.example.org`` or ``mcp.example.org:*``; by the loopback names alone if empty.
+        per_minute: Calls a minute of keys that have no limit of their own; None for no limit.
         listening: Called with the server's address, once it can be connected to.
 
     Raises:
@@ -62,7 +64,9 @@ def serve_http(
             f"host is {host!r}, but no name is given that clients may call it by",
             remedy="name it, such as --allowed-host mcp.example.org",
         )
-    app = create_server(engine, BearerKeys(engine.store.api_keys)).streamable_http_app(
+    app = create_server(
+        engine, BearerKeys(engine.store.api_keys), per_minute=per_minute
+    ).streamable_http_app(
         streamable_http_path=PATH,
         stateless_http=True,
         json_response=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -19,7 +20,7 @@ from persona_engine.engine import PersonaEngine
 from persona_engine.errors import PersonaError
 from persona_engine.integrations.mcp.access import Access, Accesses, BearerKeys
 from persona_engine.integrations.mcp.tools import OFFERS, Offer, Tools
-from persona_engine.store import NewAuditEvent
+from persona_engine.store import NewAuditEvent, burst_of
 
 # Nobody issues tokens: keys are made by `persona keys`.
 _AUTH = AuthSettings(issuer_url=AnyHttpUrl("http://localhost"), resource_server_url=None)
@@ -37,10 +38,16 @@ class PersonaServer(MCPServer[Any]):
         engine: Knows the people.
         accesses: Finds who calls.
         user: The one person that it is for; None where each call names one.
+        per_minute: Calls a minute of keys that have no limit of their own; None for no limit.
     """
 
     def __init__(
-        self, engine: PersonaEngine, accesses: Accesses, *, user: str | None = None
+        self,
+        engine: PersonaEngine,
+        accesses: Accesses,
+        *,
+        user: str | None = None,
+        per_minute: int | None = None,
     ) -> None:
         bearers = accesses if isinstance(accesses, BearerKeys) else None
         super().__init__(
@@ -55,6 +62,7 @@ class PersonaServer(MCPServer[Any]):
         self._engine = engine
         self._accesses = accesses
         self._user = user
+        self._per_minute = per_minute
         for offer in OFFERS:
             self.add_tool(
                 self._guarded(offer),
@@ -78,6 +86,20 @@ class PersonaServer(MCPServer[Any]):
         event = NewAuditEvent(access.tenant, user, offer.does, detail, actor=access.key)
         self._engine.store.audit([event])
 
+    def _count(self, access: Access) -> None:
+        """Let a call of a key through, or say when to come again."""
+        per_minute = access.per_minute or self._per_minute
+        if per_minute is None:
+            return
+        drawn = self._engine.store.rates.draw(
+            access.key, per_minute=per_minute, burst=burst_of(per_minute), most=1
+        )
+        if not drawn.granted:
+            raise ToolError(
+                f"the key made more than {per_minute} calls a minute: "
+                f"try again in {max(1, math.ceil(drawn.wait))} s"
+            )
+
     def _guarded(self, offer: Offer) -> Callable[..., Any]:
         """Return a tool that refuses whom its scope does not let in, and says what went wrong.
 
@@ -95,6 +117,7 @@ class PersonaServer(MCPServer[Any]):
                     f"the key does not allow {offer.name}, which needs the scope {offer.scope!r}: "
                     "ask the operator for a key that has it"
                 )
+            self._count(access)
             tools = Tools(self._engine, access.tenant, user=self._user)
             try:
                 result = method(tools, **arguments)
@@ -110,7 +133,11 @@ class PersonaServer(MCPServer[Any]):
 
 
 def create_server(
-    engine: PersonaEngine, accesses: Accesses, *, user: str | None = None
+    engine: PersonaEngine,
+    accesses: Accesses,
+    *,
+    user: str | None = None,
+    per_minute: int | None = None,
 ) -> PersonaServer:
     """Return an MCP server of an engine.
 
@@ -118,10 +145,12 @@ def create_server(
         engine: Knows the people.
         accesses: `OneKey` for stdio, `BearerKeys` for HTTP.
         user: The one person that it is for; None where each call names one.
+        per_minute: Calls a minute of keys that have no limit of their own; None for no limit. A
+            call beyond it is told when to come again.
 
     Raises:
         ScopeError: ``user`` is not a name of 1 to 256 characters.
     """
     if user is not None:
         engine.user(user)
-    return PersonaServer(engine, accesses, user=user)
+    return PersonaServer(engine, accesses, user=user, per_minute=per_minute)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 
 from persona_engine.server.problems import Problem, RefusedError
-from persona_engine.store import Store
+from persona_engine.store import Store, burst_of
 
 if TYPE_CHECKING:
     from persona_engine.server.security.keys import Caller
 
-_BURST_SECONDS = 10.0
 _BLOCKS = 16
 _MOST_KEYS = 10_000
 
@@ -69,7 +68,7 @@ class RateLimits:
         wait = held.empty_until - monotonic()
         if wait > 0.0:
             raise RefusedError(_too_many(per_minute, wait))
-        burst = max(1, round(per_minute * _BURST_SECONDS / 60.0))
+        burst = burst_of(per_minute)
         drawn = await run_in_threadpool(
             self._rates.draw,
             key,

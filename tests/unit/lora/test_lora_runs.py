@@ -44,7 +44,8 @@ def largest_gap(one, other):
         (Dpo, {"rank": 0}, "rank is 0"),
         (Dpo, {"beta": 0.0}, "beta is 0.0"),
         (Dpo, {"beta": "high"}, "beta is 'high'"),
-        (Dpo, {"target": "mlp"}, "target is 'mlp'"),
+        (Dpo, {"target": "head"}, "target is 'head'"),
+        (Dpo, {"layers": "last"}, "layers is 'last'"),
         (Dpo, {"steps": 0}, "steps is 0"),
         (Dpo, {"sft": -1.0}, "sft is -1.0"),
         (Dpo, {"batch": 2.5}, "batch is 2.5"),
@@ -109,13 +110,19 @@ def test_every_setting_of_a_factory_is_shown() -> None:
             kind(colour="red")
 
 
-@pytest.mark.parametrize("target", ["all", "attention"])
+@pytest.mark.parametrize("target", ["all", "attention", "mlp"])
 def test_linear_layers_are_adapted_but_the_head(task, target: str) -> None:
     trained = Dpo(**{**QUICK, "steps": 1}, target=target).train(task())
     layers = {name.split(".lora_")[0].rpartition(".")[2] for name in matrices(trained)}
     attention = {"q_proj", "k_proj", "v_proj", "o_proj"}
     mlp = {"gate_proj", "up_proj", "down_proj"}
-    assert layers == (attention | mlp if target == "all" else attention)
+    assert layers == {"all": attention | mlp, "attention": attention, "mlp": mlp}[target]
+
+
+@pytest.mark.parametrize(("layers", "blocks"), [("all", {0, 1}), ("middle", {1})])
+def test_blocks_in_the_middle_are_adapted_or_all(task, layers: str, blocks: set[int]) -> None:
+    trained = Dpo(**{**QUICK, "steps": 1}, layers=layers).train(task())
+    assert {int(name.split("layers.")[1].split(".")[0]) for name in matrices(trained)} == blocks
 
 
 def test_a_damaged_checkpoint_is_not_gone_on_from(task) -> None:
