@@ -13,7 +13,7 @@ from persona_engine.adapters.training_report import AdapterReport
 from persona_engine.adapters.workshop import Order, Workshop
 from persona_engine.config import is_address
 from persona_engine.errors import ConfigError, NotFoundError
-from persona_engine.interfaces import Progress, TakesAdapters
+from persona_engine.interfaces import Progress, ReadsPrecisely, TakesAdapters
 from persona_engine.runtime import Runtime
 from persona_engine.weights import weights_hash
 
@@ -81,6 +81,7 @@ def _workshop(runtime: Runtime, tenant: str) -> Workshop:
         clusterer=runtime.clusterer(clustering.clusterer),
         clustering=clustering,
         generator=generator,
+        precise=generator.in_float32() if isinstance(generator, ReadsPrecisely) else generator,
         weights=weights,
         base=weights_hash(weights)[:16],
         registry=runtime.adapters.registry(tenant),

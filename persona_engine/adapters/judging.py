@@ -35,6 +35,8 @@ class Trial:
         samples: Replies sampled for each, by the adapter and by base.
         tokens: Longest of them.
         neutral: How many neutral texts are read; there are 40.
+        precise: Whether likelihoods are read in float32, for which the base model is loaded once
+            more, at four bytes a parameter; rounding in bfloat16 hides differences below a nat.
 
     Raises:
         InvalidInputError: A number is out of range.
@@ -45,6 +47,7 @@ class Trial:
     samples: int = 2
     tokens: int = 64
     neutral: int = 40
+    precise: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.membership <= 1.0:

@@ -36,22 +36,26 @@ class ModelReader:
     Args:
         generator: The language model, which has the adapter loaded.
         adapter: Its name; None for the base model.
+        precise: The same with float32 arithmetic, which reads likelihoods; the generator itself if
+            omitted, where rounding hides a difference of less than a nat.
     """
 
     generator: TakesAdapters
     adapter: str | None = None
+    precise: TakesAdapters | None = None
     _known: dict[str, float] = field(default_factory=dict)
     _said: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def log_likelihood(self, texts: Sequence[Told], *, progress: Progress = no_progress) -> Doubles:
         """Return summed log-probabilities ``(n,)``; a blank text has 0."""
+        reader = self.precise or self.generator
         new = {each.key: each for each in texts if each.text.strip()}
         # Equal prompts stand together, where the generator reads them once.
         todo = [key for key in sorted(new) if key not in self._known]
         for start in range(0, len(todo), _READ_AT_ONCE):
             progress("reading texts", start, len(todo))
             keys = todo[start : start + _READ_AT_ONCE]
-            found = self.generator.log_likelihood(
+            found = reader.log_likelihood(
                 [new[key].prompt for key in keys],
                 [new[key].text for key in keys],
                 adapter=self.adapter,

@@ -25,6 +25,7 @@ from persona_engine.adapters.workshop import Order, Workshop
 from persona_engine.errors import NotFoundError
 from persona_engine.interfaces import (
     Progress,
+    TakesAdapters,
     lacking,
     no_progress,
 )
@@ -207,18 +208,31 @@ class _Training:
         self, judge: AdapterJudge, group: _Group, trained: TrainedAdapter, progress: Progress
     ) -> AdapterFigures:
         """Judge an adapter, which is in memory only meanwhile."""
-        generator, name = self._shop.generator, f"on trial: {group.cluster}"
-        generator.load_adapter(name, trained.folder)
+        name = f"on trial: {group.cluster}"
+        for each in self._generators:
+            each.load_adapter(name, trained.folder)
         try:
             return judge.judge(
                 group.cluster,
-                ModelReader(generator, name),
+                self._reader(name),
                 parts=group.parts,
                 reward=lambda people: self._reward(group.cluster, people),
                 progress=progress,
             )
         finally:
-            generator.unload_adapter(name)
+            for each in self._generators:
+                each.unload_adapter(name)
+
+    @property
+    def _generators(self) -> tuple[TakesAdapters, ...]:
+        """Return the base model as it samples and, if that is another, as it reads."""
+        sampling, reading = self._shop.generator, self._shop.precise
+        if reading is sampling or not self._order.plan.trial.precise:
+            return (sampling,)
+        return (sampling, reading)
+
+    def _reader(self, adapter: str | None = None) -> ModelReader:
+        return ModelReader(self._generators[0], adapter, self._generators[-1])
 
     @cached_property
     def _judge(self) -> AdapterJudge:
@@ -227,7 +241,7 @@ class _Training:
         )
         return AdapterJudge(
             self._members,
-            ModelReader(self._shop.generator),
+            self._reader(),
             independent,
             trial=self._order.plan.trial,
             seed=self._order.seed,

@@ -31,6 +31,7 @@ class Workshop:
         clusterer: Says who belongs to which cluster.
         clustering: The clusters in use.
         generator: The base model.
+        precise: The base model with float32 arithmetic, where its generator has that.
         weights: Its folder.
         base: Its hash.
         registry: Where adapters are kept.
@@ -44,6 +45,7 @@ class Workshop:
     clusterer: Clusterer
     clustering: Clustering
     generator: TakesAdapters
+    precise: TakesAdapters
     weights: Path
     base: str
     registry: AdapterRegistry

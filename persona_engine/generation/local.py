@@ -61,6 +61,20 @@ class LocalGenerator:
         """The encoder whose features `Branches.features` gives, on the same network."""
         return self._encoder
 
+    def in_float32(self) -> LocalGenerator:
+        """Return a generator of the same weights whose arithmetic is float32; this one, if it is.
+
+        It takes four bytes of memory a parameter, while anybody uses it.
+        """
+        if self._model.dtype == "float32":
+            return self
+        from persona_engine.generation.model import shared_model
+
+        model = self._model
+        return LocalGenerator(
+            shared_model(model.weights, device=model.device, dtype="float32", kind=model.kind)
+        )
+
     def share_batches(self, most_rows: int) -> None:
         """Let replies that grow at the same time read their tokens together, whoever they are for.
 

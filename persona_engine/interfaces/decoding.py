@@ -136,6 +136,18 @@ class TakesAdapters(Generator, Protocol):
 
 
 @runtime_checkable
+class ReadsPrecisely(Protocol):
+    """A generator that can read with float32 arithmetic, whatever it generates with."""
+
+    def in_float32(self) -> TakesAdapters:
+        """Return a generator of the same weights whose arithmetic is float32.
+
+        Two readings of a reply in bfloat16 differ by some tenths of a nat by rounding alone, which
+        hides how an adapter differs from its base.
+        """
+
+
+@runtime_checkable
 class DrawsWholeReplies(Protocol):
     """A generator elsewhere, which gives replies and shows nothing of how they come about.
 

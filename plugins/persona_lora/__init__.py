@@ -1,4 +1,4 @@
-"""LoRA adapters for groups of users, trained on what they prefer with TRL's trainers."""
+"""LoRA adapters for groups of users: TRL's trainers, and a solution in closed form."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,6 +8,7 @@ from persona_lora.listwise import Listwise
 from persona_lora.own_samples import Directional, Raft
 from persona_lora.pairwise import Dpo, Ipo, RobustDpo, Sppo
 from persona_lora.ratings import Kto
+from persona_lora.tangent import Tangent
 from persona_lora.token_level import NextQuill, Tdpo
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Raft",
     "RobustDpo",
     "Sppo",
+    "Tangent",
     "Tdpo",
 ]
 
@@ -38,4 +40,5 @@ def persona_adapter_trainers() -> Mapping[str, Callable[..., AdapterTrainer]]:
         NextQuill.name: NextQuill,
         Raft.name: Raft,
         Directional.name: Directional,
+        Tangent.name: Tangent,
     }

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ADAPTER, FIGURES, OWNER = "adapter", "figures.json", "task.json"
 CHECKPOINT, STATE = "checkpoint.safetensors", "trainer"
-REFERENCES, SAMPLES = "references.json", "samples.json"
-_OURS = (OWNER, ADAPTER, FIGURES, CHECKPOINT, STATE, REFERENCES, SAMPLES)
+REFERENCES, SAMPLES, GRADIENTS = "references.json", "samples.json", "gradients.f16"
+_OURS = (OWNER, ADAPTER, FIGURES, CHECKPOINT, STATE, REFERENCES, SAMPLES, GRADIENTS)
 _PROBE = ("Yes.", "No, I would rather not say; ask me again tomorrow.")
 
 

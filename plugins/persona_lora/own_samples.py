@@ -13,7 +13,7 @@ from persona_engine.types import Conversation, FloatArray, TrainingTask
 from persona_lora.examples import Example, merged_pairs, normalised
 from persona_lora.files import SAMPLES
 from persona_lora.pairwise import PairTrainer
-from persona_lora.settings import LoraTrainer
+from persona_lora.stepping import SteppingTrainer
 
 if TYPE_CHECKING:
     from persona_lora.batches import Row
@@ -23,7 +23,7 @@ _SAMPLED: frozenset[Needs] = frozenset({"prompts", "reward"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Raft(LoraTrainer):
+class Raft(SteppingTrainer):
     """Reward-ranked fine-tuning: −log π(y*|x), y* the best of K replies that π₀ gave to x.
 
     Best is what the cluster's mean reward likes most (RAFT, Dong et al. 2023, arXiv 2304.06767).

@@ -11,7 +11,7 @@ from persona_engine.errors import ConfigError
 from persona_engine.interfaces import Progress
 from persona_engine.types import TrainingTask
 from persona_lora.examples import Example, merged_pairs
-from persona_lora.settings import LoraTrainer
+from persona_lora.stepping import SteppingTrainer
 
 if TYPE_CHECKING:
     from persona_lora.batches import Row
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairTrainer(LoraTrainer):
+class PairTrainer(SteppingTrainer):
     """What methods that learn from pairs have in common.
 
     Args:

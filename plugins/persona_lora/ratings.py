@@ -9,7 +9,7 @@ from persona_engine.errors import InvalidInputError
 from persona_engine.interfaces import Needs, Progress
 from persona_engine.types import TrainingTask
 from persona_lora.examples import Example, rated
-from persona_lora.settings import LoraTrainer
+from persona_lora.stepping import SteppingTrainer
 
 if TYPE_CHECKING:
     from persona_lora.batches import Row
@@ -19,7 +19,7 @@ _EITHER: frozenset[Needs] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kto(LoraTrainer):
+class Kto(SteppingTrainer):
     """Kahneman-Tversky optimisation: 1 − σ(±β (log π(y|x)/π₀(y|x) − z)), + for a good reply.
 
     z = max(0, E log π(y'|x)/π₀(y'|x)) with y' replies to other prompts, and π and π₀ as in ``dpo``

@@ -1,4 +1,4 @@
-"""What all trainers of adapters have in common: their settings, and how training starts."""
+"""What all ways to an adapter have in common: their settings, and how they start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMEDY = "pip install 'persona-engine[training]'"
 
 @dataclass(frozen=True, kw_only=True)
 class LoraTrainer:
-    """Trains a LoRA adapter (Hu et al. 2021, arXiv 2106.09685) with TRL's trainers.
+    """Finds a LoRA adapter (Hu et al. 2021, arXiv 2106.09685) of a base model.
 
     Args:
         rank: Width of the two matrices of each layer, r.
@@ -31,40 +31,23 @@ class LoraTrainer:
         layers: Which blocks: from half of the depth to five sixths, or all. In the middle, and in
             the feed-forward parts, what pairs teach carries over to other prompts; attention and
             the first blocks learn the pairs by heart.
-        learning_rate: Of AdamW; it rises for a tenth of the steps and falls to 0 in a cosine. The
-            default suits a model of 135 M parameters; larger ones want 1e-4 to 3e-4.
-        epochs: How often each example is seen.
-        steps: How many steps are taken, instead of ``epochs``.
-        batch: Examples in a step.
         max_length: Tokens of a conversation with its reply; the oldest turns and the end of a reply
             are cut.
-        memory_mb: What training may occupy. A batch that needs more is read in parts, whose
-            gradients are added up.
-        save_every: Steps from one checkpoint to the next.
     """
 
     rank: int = 8
     alpha: float = 16.0
     target: Literal["mlp", "attention", "all"] = "mlp"
     layers: Literal["middle", "all"] = "middle"
-    learning_rate: float = 1e-3
-    epochs: float = 2.0
-    steps: int | None = None
-    batch: int = 4
     max_length: int = 512
-    memory_mb: int = 4096
-    save_every: int = 5
 
     name = ""
     needs = PAIRS
 
     def __post_init__(self) -> None:
-        for setting in ("rank", "batch", "save_every", "memory_mb", "max_length"):
-            self._at_least(setting, 1)
-        for setting in ("alpha", "learning_rate", "epochs"):
-            self._above(setting, 0.0)
-        if self.steps is not None:
-            self._at_least("steps", 1)
+        self._at_least("rank", 1)
+        self._at_least("max_length", 1)
+        self._above("alpha", 0.0)
         self._one_of("target", ("mlp", "attention", "all"))
         self._one_of("layers", ("middle", "all"))
 
@@ -116,15 +99,14 @@ class LoraTrainer:
 
         return as_rows(self.examples(task, reader, progress), reader)
 
-    def trainer(self, rows: list[Row], arguments: dict[str, Any], **given: Any) -> Any:  # noqa: ANN401
-        """Return TRL's trainer, or one derived from it.
+    def fit(
+        self, task: TrainingTask, rows: list[Row], reader: Reader, progress: Progress
+    ) -> dict[str, float]:
+        """Give the reader's adapter its matrices; return what was noted on the way.
 
-        Args:
-            rows: What is trained on.
-            arguments: What transformers is told, for the trainer's configuration.
-            given: What every trainer takes.
+        It goes on where an earlier call in the task's folder was broken off.
         """
-        raise AssertionError("every method names its trainer")
+        raise AssertionError("every method says how it fits")
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from persona_engine.interfaces import Needs, Progress
 from persona_engine.types import TrainingTask
 from persona_lora.examples import Example, merged_pairs, singles
 from persona_lora.pairwise import PairTrainer
-from persona_lora.settings import LoraTrainer
+from persona_lora.stepping import SteppingTrainer
 
 if TYPE_CHECKING:
     from persona_lora.batches import Row
@@ -52,7 +52,7 @@ class Tdpo(PairTrainer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextQuill(LoraTrainer):
+class NextQuill(SteppingTrainer):
     """Likelihood of preferred replies, above all of the tokens that a preference brought about.
 
     Σ_t w_t (−log π(y_t|x,y_<t)) / Σ_t w_t + a · CE(softmax(ℓ − ℓ₀), y), with w_t = .9 where

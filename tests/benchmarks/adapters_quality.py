@@ -26,9 +26,9 @@ from persona_engine.adapters.readings import ModelReader, Told
 from persona_engine.config import EngineConfig
 from persona_engine.engine import AdapterPlan, AdapterReport
 
-SETTINGS: Mapping[str, Any] = {"learning_rate": 1e-3, "batch": 4, "steps": 32, "sft": 0.3}
+SETTINGS: Mapping[str, Any] = {}
 PAIRS = 64  # those about which a cluster's users agree most
-QUICK_SETTINGS: Mapping[str, Any] = {"batch": 1, "steps": 1, "rank": 2, "target": "attention"}
+QUICK_SETTINGS: Mapping[str, Any] = {"margin": 0.1, "rank": 2}
 GAIN, WINS, NEUTRAL, MINUTES, SHORTFALL = 0.10, 0.65, 1.05, 15.0, 0.05
 
 
@@ -62,7 +62,7 @@ def measure(
         quick: Few people, one step, one cluster: a smoke run.
         seed: Of the people and of all else.
         keep: Where the engine's files stay, so that a run that was broken off goes on.
-        settings: Of the trainer ``dpo``, in place of those that are measured.
+        settings: Of the trainer ``tangent``, in place of those that are measured.
     """
     people = planted(users=36, noise=0, seed=seed) if quick else planted(seed=seed)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as name:
@@ -102,6 +102,7 @@ def _trained(
         plan = plan.changed(few)
     reports = engine.train_adapters(
         cluster=found.clusters[0].name if quick else None,
+        loss="tangent",
         settings=settings or (QUICK_SETTINGS if quick else SETTINGS),
         plan=plan,
         seed=seed,
@@ -118,13 +119,14 @@ def _served(engine: PersonaEngine, people: People, *, quick: bool) -> dict[str, 
     engine.import_comparisons(people.comparisons("known", new=True))
     answers = people.comparisons("held_out", new=True, answers=1 if quick else None)
     generator: Any = engine._runtime.generator
-    base, readers = ModelReader(generator), {}
+    precise = generator.in_float32()
+    base, readers = ModelReader(generator, precise=precise), {}
     registry = engine.adapters()
     for row in registry.versions():
         if row.published:
             folder = registry.open(row.version, base=row.base)
-            generator.load_adapter(f"bench {row.version}", folder)
-            readers[row.cluster] = ModelReader(generator, f"bench {row.version}")
+            precise.load_adapter(f"bench {row.version}", folder)
+            readers[row.cluster] = ModelReader(generator, f"bench {row.version}", precise)
     routed = {}
     for name in people.names:
         clusters = engine.user(name).clusters() if any(a["user"] == name for a in answers) else {}
@@ -138,7 +140,7 @@ def _served(engine: PersonaEngine, people: People, *, quick: bool) -> dict[str, 
         found[group] = _right(mine, routed, base)
         say(f"newcomers of {group}: {found[group]}")
     for reader in readers.values():
-        generator.unload_adapter(reader.adapter)
+        precise.unload_adapter(reader.adapter)
     return found
 
 

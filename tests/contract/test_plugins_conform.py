@@ -42,7 +42,7 @@ FIRST_PARTY: dict[PluginKind, set[str]] = {
     "redactor": {"personal_data"},
     "adapter_trainer": {
         *("dpo", "ipo", "robust_dpo", "sppo", "kto", "listwise", "tdpo", "nextquill"),
-        *("raft", "directional", "steering"),
+        *("raft", "directional", "tangent", "steering"),
     },
 }
 WEIGHTS = {"hidden-state": "smollm2-135m-instruct", "sentence": "all-minilm-l6-v2"}

@@ -39,7 +39,7 @@ def at_first_step(tmp_path: Path):
         from persona_lora.batches import Collator
         from persona_lora.quiet import undisturbed
         from persona_lora.reading import load
-        from persona_lora.running import _add_references, _arguments
+        from persona_lora.steps import _add_references, _arguments
 
         task.folder.mkdir(exist_ok=True)
         with undisturbed(1):

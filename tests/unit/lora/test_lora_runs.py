@@ -200,11 +200,11 @@ def test_memory_divides_a_batch(task) -> None:
 
 
 def test_parts_of_a_batch_add_up_to_the_same_step(task, monkeypatch) -> None:
-    from persona_lora import running
+    from persona_lora import steps
 
     losses = []
     for part in (1, 2):
-        monkeypatch.setattr(running, "rows_at_once", lambda *_, part=part, **__: part)
+        monkeypatch.setattr(steps, "rows_at_once", lambda *_, part=part, **__: part)
         figures = Dpo(**QUICK).train(task(folder=f"part-{part}")).figures
         losses.append((figures["first_loss"], figures["loss"]))
     assert losses[0] == pytest.approx(losses[1], rel=0.02)  # in bfloat16, padded otherwise
