@@ -118,24 +118,23 @@ def ridge(
         >>> found.steps[0].tolist()
         [4.0, -4.0]
     """
-    parts = [each.astype(np.float32) for each in gradients]
-    sizes = [max(float(np.square(each).sum(1).mean()), 1e-12) for each in parts]
-    raw = sum(
-        (each @ each.T / size for each, size in zip(parts, sizes, strict=True)), np.zeros(())
-    ).astype(np.float64)  # (N, N)
+    sizes, raw = [], np.zeros((len(target), len(target)))
+    for each in gradients:  # one at a time: all of them may be larger than the memory
+        part = each.astype(np.float32)
+        sizes.append(max(float(np.square(part).sum(1).mean()), 1e-12))
+        raw += part @ part.T / sizes[-1]
     length = np.sqrt(np.maximum(np.diag(raw), 1e-12))
-    inverse = np.linalg.inv(
-        raw / length / length[:, None] + penalty * np.diag(weight.mean() / weight)
-    )
+    kernel = raw / length / length[:, None]  # (N, N)
+    inverse = np.linalg.inv(kernel + penalty * np.diag(weight.mean() / weight))
     dual = inverse @ target  # (N,)
     towards = raw @ (dual / length) * np.sign(target)
-    scale = margin / float(np.average(towards, weights=weight * np.abs(target)))
     left_out = target - dual / np.diag(inverse)  # by all other pairs
     share = weight * np.abs(target)
+    step = (margin / float(np.average(towards, weights=share)) * dual / length).astype(np.float32)
     return Ridge(
         [
-            (scale / size * ((dual / length).astype(np.float32) @ each)).astype(np.float32)
-            for each, size in zip(parts, sizes, strict=True)
+            step @ each.astype(np.float32) / size
+            for each, size in zip(gradients, sizes, strict=True)
         ],
         float(np.average(towards > 0, weights=share)),
         float(np.average(left_out * target > 0, weights=share)),
