@@ -91,7 +91,7 @@ class GroupsOfUsers:
         *,
         tenant: str = "default",
         cluster: str | None = None,
-        loss: str = "dpo",
+        loss: str = "tangent",
         settings: Mapping[str, Any] = MappingProxyType({}),
         plan: AdapterPlan | None = None,
         seed: int = 0,
@@ -105,8 +105,9 @@ class GroupsOfUsers:
         Args:
             tenant: Whose clusters.
             cluster: Which; all of those in use if omitted.
-            loss: Plugin that trains, such as ``dpo``, ``ipo``, ``robust_dpo`` or ``kto``.
-            settings: Of the plugin, such as ``{"beta": 0.2}``.
+            loss: Plugin that trains: ``tangent``, which suits up to some hundreds of pairs, or one
+                that takes gradient steps, such as ``dpo``, ``ipo``, ``robust_dpo`` or ``kto``.
+            settings: Of the plugin, such as ``{"margin": 40.0}``.
             plan: Who is held out, what is trained on, and what must be reached.
             seed: Decides everything.
             progress: Told of training and judging.

@@ -69,4 +69,4 @@ def told(what: str, done: int, total: int) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
-        run(Path(name), settings={"learning_rate": 1e-3, "steps": 24}, plan=AdapterPlan())
+        run(Path(name), settings={}, plan=AdapterPlan())

@@ -34,14 +34,18 @@ def train(
         str, typer.Option(help="Name of the cluster, or `all`.", metavar="NAME|all")
     ] = _ALL,
     loss: Annotated[
-        str, typer.Option(help="Plugin that trains: dpo, ipo, robust_dpo, sppo, kto, raft …")
-    ] = "dpo",
+        str | None,
+        typer.Option(
+            help="Plugin that trains: tangent, dpo, ipo, robust_dpo, sppo, kto, raft … "
+            "[default: tangent; dpo with --worst-group]"
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="A setting of the plugin, such as beta=0.2, or of the plan, such as limits.kl=2.",
+            help="A setting of the plugin, such as margin=40, or of the plan, such as limits.kl=2.",
         ),
     ] = None,
     worst_group: Annotated[
@@ -65,7 +69,7 @@ def train(
         reports = engine.train_adapters(
             tenant=options.tenant,
             cluster=None if cluster == _ALL else cluster,
-            loss=loss,
+            loss=loss or ("dpo" if worst_group else "tangent"),
             settings=settings,
             plan=AdapterPlan().changed(changes),
             seed=seed,
@@ -92,15 +96,15 @@ def _told(settings: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what is set of the plugin, and of the plan: its names have a dot.
 
     Examples:
-        >>> _told(["beta=0.2", "limits.kl=2", "target=attention", "judge=attributes"])
-        ({'beta': 0.2, 'target': 'attention'}, {'limits.kl': 2, 'judge': 'attributes'})
+        >>> _told(["margin=40", "limits.kl=2", "target=attention", "judge=attributes"])
+        ({'margin': 40, 'target': 'attention'}, {'limits.kl': 2, 'judge': 'attributes'})
     """
     plugin: dict[str, Any] = {}
     plan: dict[str, Any] = {}
     for each in settings:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise InvalidInputError(f"--set {each!r}, expected KEY=VALUE, such as beta=0.2")
+            raise InvalidInputError(f"--set {each!r}, expected KEY=VALUE, such as margin=40")
         of_plan = "." in name or name == "judge"
         (plan if of_plan else plugin)[name] = _value(value)
     return plugin, plan

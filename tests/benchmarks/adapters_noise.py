@@ -90,7 +90,7 @@ def _judged(
     with tempfile.TemporaryDirectory() as folder:
         task = TrainingTask(weights, Path(folder) / "work", pairs, seed=seed)
         trained = method.train(task, progress=_tell)
-        generator: Any = local_generator(weights=weights)
+        generator: Any = local_generator(weights=weights, dtype="float32")
         generator.load_adapter("trained", trained.folder)
     asked = [_conversation(question) for question, _, _ in held_out]
     rewards = []

@@ -26,7 +26,6 @@ from persona_engine.adapters.readings import ModelReader, Told
 from persona_engine.config import EngineConfig
 from persona_engine.engine import AdapterPlan, AdapterReport
 
-SETTINGS: Mapping[str, Any] = {}
 PAIRS = 64  # those about which a cluster's users agree most
 QUICK_SETTINGS: Mapping[str, Any] = {"margin": 0.1, "rank": 2}
 GAIN, WINS, NEUTRAL, MINUTES, SHORTFALL = 0.10, 0.65, 1.05, 15.0, 0.05
@@ -102,8 +101,7 @@ def _trained(
         plan = plan.changed(few)
     reports = engine.train_adapters(
         cluster=found.clusters[0].name if quick else None,
-        loss="tangent",
-        settings=settings or (QUICK_SETTINGS if quick else SETTINGS),
+        settings=settings or (QUICK_SETTINGS if quick else {}),
         plan=plan,
         seed=seed,
         progress=_told,

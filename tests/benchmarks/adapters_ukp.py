@@ -25,8 +25,7 @@ from persona_engine.evaluation import read_votes
 TOPICS, USERS, ANSWERS = 16, 240, 40
 QUICK_TOPICS, QUICK_USERS, QUICK_ANSWERS = 4, 30, 6
 LONGEST = 600  # characters: longer arguments are left out, which saves most of the time
-SETTINGS: Mapping[str, Any] = {"learning_rate": 1e-3, "batch": 4, "steps": 30}
-QUICK_SETTINGS: Mapping[str, Any] = {"batch": 1, "steps": 1, "rank": 2, "target": "attention"}
+QUICK_SETTINGS: Mapping[str, Any] = {"margin": 0.1, "rank": 2}
 STEM = "ukp_convincingness"
 
 
@@ -101,7 +100,7 @@ def _trained(engine: PersonaEngine, *, quick: bool, seed: int) -> tuple[AdapterR
         plan = plan.changed({**small, "judge": "attributes", "division.users": 0.5})
     return engine.train_adapters(
         cluster=found.clusters[0].name if quick else None,
-        settings=QUICK_SETTINGS if quick else SETTINGS,
+        settings=QUICK_SETTINGS if quick else {},
         plan=plan,
         seed=seed,
         progress=lambda what, done, total: say(f"  {what}: {done} of {total}"),

@@ -1,5 +1,4 @@
-"""Adapters on every linear layer: one that changes next to nothing, and one that somebody's
-answers trained."""
+"""An adapter on every linear layer that changes next to nothing, and one that answers trained."""
 
 from __future__ import annotations
 
