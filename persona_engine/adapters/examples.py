@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from persona_engine.adapters.members import Member, Members
+from persona_engine.adapters.neutral import ANCHORS
 from persona_engine.conversation import as_conversation
 from persona_engine.errors import InvalidInputError
 from persona_engine.modelling import k_means
@@ -129,6 +130,7 @@ def training_task(
         reward,
         () if told is None else tuple(told(each.prompt) for each in pairs),
         seed,
+        ANCHORS,
     )
 
 

@@ -1,5 +1,7 @@
 """Plain texts that no taste is about: how well a model still reads them tells how far it drifted.
 
+Training may hold on to the anchors; the neutral texts judge, and no training reads them.
+
 Written for this package. They are of many kinds, so that an adapter that moves the manner of
 replies need not read them worse, and one that damages the language does.
 """
@@ -87,4 +89,55 @@ NEUTRAL: tuple[str, ...] = (
     "the order of the factors, there is only one such product.",
     "The museum shows tools, coins and pottery from the excavation. The oldest finds are about "
     "four thousand years old and come from a grave near the river.",
+)
+
+ANCHORS: tuple[str, ...] = (
+    "The canal was dug by hand between the two rivers and took eleven years. Barges carried coal "
+    "on it until the railway came.",
+    "Copper conducts heat and electricity well. It is drawn into wire, rolled into sheets, and "
+    "mixed with tin to make bronze.",
+    "The clinic is closed on public holidays. Patients who need help at night should ring the "
+    "number that is given on the door.",
+    "A circle is the set of all points that lie at the same distance from its centre. That "
+    "distance is called the radius.",
+    "The council counted the trees along the avenue last winter. Nine of them were diseased and "
+    "have since been replaced with limes.",
+    "Rice is grown in flooded fields, which keeps most weeds away. Before the harvest the water "
+    "is drained and the ground is left to dry.",
+    "Owls hunt at night and hear better than they see. The edges of their feathers are soft, so "
+    "that they fly almost without a sound.",
+    "My grandfather kept a notebook in which he wrote down the price of everything he bought. We "
+    "found forty of them in a box under the stairs.",
+    "A function takes arguments and returns a value. If it is called twice with the same "
+    "arguments, it need not return the same value.",
+    "The tide comes in twice a day on this coast, a little later each time. At low water one can "
+    "walk to the lighthouse and back.",
+    "The tenant pays the rent in advance at the beginning of the month. Small repairs are made by "
+    "the tenant, and larger ones by the owner.",
+    "In the second half the home team scored twice from corners. The visitors hit the post in the "
+    "last minute but left without a point.",
+    "Salt lowers the temperature at which water freezes. That is why it is spread on roads in "
+    "winter, though it harms the soil beside them.",
+    "The census of that year recorded three hundred weavers in the valley. Their children went "
+    "to work in the mills as soon as they were ten.",
+    "Paper was first made from rags that had been soaked and beaten. Wood replaced them when "
+    "more was printed than rags could be found for.",
+    "The bus stopped at the crossroads, and a woman with two suitcases got out. She looked at "
+    "the signpost for some time before she chose the road to the left.",
+    "Each player draws seven cards and puts the rest face down on the table. Whoever has no cards "
+    "left when a round ends has won it.",
+    "Clay shrinks as it dries, so a vessel must be made larger than it is meant to be. If the "
+    "walls are uneven they crack in the kiln.",
+    "The bill was passed by the lower house in March and went to the senate a week later. Two of "
+    "its clauses were struck out there.",
+    "Swallows leave in September and return in April. They follow the same route over the sea "
+    "every year and often nest under the same roof.",
+    "The lens bends the light so that it meets in a single point. The shorter the distance to "
+    "that point, the stronger is the lens.",
+    "Nobody in the office could say who had ordered the chairs. They stood in the corridor, still "
+    "in their wrapping, until the end of May.",
+    "An acre was the land that a pair of oxen could plough in a day. Its size differed from one "
+    "district to another until it was fixed by law.",
+    "The well is thirty metres deep and lined with brick. In dry summers its water is still used "
+    "for the gardens behind the church.",
 )

@@ -163,6 +163,7 @@ class TrainingTask:
         contrasts: For each pair, in the same place, its prompt told what the users like, for
             methods that compare the model with and without it; empty if it was not asked.
         seed: Decides everything.
+        anchors: Plain texts that are to stay as likely as they are, for methods that heed them.
     """
 
     weights: Path
@@ -173,6 +174,7 @@ class TrainingTask:
     reward: RewardOfTexts | None = None
     contrasts: tuple[Conversation, ...] = ()
     seed: int = 0
+    anchors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def _told(task: TrainingTask, method: LoraTrainer) -> dict[str, Any]:
         "prompts": [list(each) for each in task.prompts],
         "contrasts": [list(each) for each in task.contrasts],
         "rewards": rewards,
+        "anchors": task.anchors,
         "seed": task.seed,
     }
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from persona_engine.interfaces import Progress
 from persona_engine.types import TrainingTask
-from persona_lora.batches import Collator, Row
+from persona_lora.batches import Collator, Row, as_rows
+from persona_lora.examples import Example
 from persona_lora.files import GRADIENTS
 from persona_lora.reading import Reader
 from persona_lora.scoring import autocast, log_probs, reply_logits
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from persona_lora.tangent import Tangent
 
 Doubles = NDArray[np.float64]
+_ANCHOR = 10.0  # what an anchor weighs beside pairs, whose mean is 1
 
 
 def solved(
@@ -30,12 +32,14 @@ def solved(
 ) -> dict[str, float]:
     """Give B of every layer its solution; return how right pairs are, left out and not."""
     ups = {name: p for name, p in reader.network.named_parameters() if "lora_B" in name}
-    gradients = _gradients(rows, reader, ups, task.folder / GRADIENTS, progress)
+    anchors = as_rows([Example((), (text,)) for text in task.anchors], reader)
+    gradients = _gradients([*rows, *anchors], reader, ups, task.folder / GRADIENTS, progress)
     for_, against = (np.array([row[side] for row in rows]) for side in ("weight", "opposed"))
+    still = np.zeros(len(anchors))
     fit = ridge(
         gradients,
-        (for_ - against) / (for_ + against),
-        for_ + against,
+        np.append((for_ - against) / (for_ + against), still),
+        np.append((for_ + against) / np.mean(for_ + against), still + _ANCHOR),
         margin=method.margin,
         penalty=method.ridge,
     )
@@ -58,7 +62,8 @@ def _gradients(
 ) -> list[NDArray[np.float16]]:
     """Return ``∂Δ/∂B`` of each matrix, ``(N, size)``, as they lie in the file.
 
-    A row's first number says whether it was written: 1 is written last.
+    Of a row with a single text it is that of log π. A row's first number says whether it was
+    written: 1 is written last.
     """
     sizes = [each.numel() for each in ups.values()]
     shape = (len(rows), 1 + sum(sizes))
@@ -70,8 +75,8 @@ def _gradients(
             with autocast(reader.network):
                 batch = {k: v.to(reader.network.device) for k, v in collate([row]).items()}
                 logits, following = reply_logits(reader.network, batch)
-            first, second = log_probs(logits, following).sum(1)
-            found = torch.autograd.grad(first - second, list(ups.values()))
+            first, *second = log_probs(logits, following).sum(1)  # of an anchor there is one
+            found = torch.autograd.grad(first - sum(second), list(ups.values()))
             kept[number, 1:] = torch.cat([each.flatten() for each in found]).half().cpu().numpy()
             kept.flush()
             kept[number, 0] = 1
@@ -109,7 +114,7 @@ def ridge(
     Args:
         gradients: Of each matrix, ``(N, size)``.
         target: In [−1, 1], ``(N,)``.
-        weight: What each pair counts, ``(N,)``, above 0.
+        weight: What each pair counts, ``(N,)``, above 0; 1 on average.
         margin: By how much pairs move towards their sides on average, by weight.
         penalty: λ.
 
@@ -125,7 +130,7 @@ def ridge(
         raw += part @ part.T / sizes[-1]
     length = np.sqrt(np.maximum(np.diag(raw), 1e-12))
     kernel = raw / length / length[:, None]  # (N, N)
-    inverse = np.linalg.inv(kernel + penalty * np.diag(weight.mean() / weight))
+    inverse = np.linalg.inv(kernel + np.diag(penalty / weight))
     dual = inverse @ target  # (N,)
     towards = raw @ (dual / length) * np.sign(target)
     left_out = target - dual / np.diag(inverse)  # by all other pairs

@@ -10,6 +10,7 @@ from lora_pairs import PAIRS
 from safetensors.numpy import load_file
 
 from persona_engine.errors import ConfigError, InvalidInputError
+from persona_engine.generation import local_generator
 from persona_lora import Tangent
 from persona_lora.gradients import ridge
 
@@ -33,7 +34,7 @@ def test_left_out_pairs_are_predicted_as_if_they_had_not_been_there() -> None:
     parts = [part / np.sqrt(np.square(part).sum(1).mean()) for part in gradients]
     features = np.concatenate(parts, axis=1)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    penalty = 0.3 * weight.mean() / weight
+    penalty = 0.3 / weight
     right = []
     for left in range(len(target)):
         kept = np.arange(len(target)) != left
@@ -75,6 +76,20 @@ def test_gradients_that_were_read_are_not_read_again(task) -> None:
     ended = matrices(Tangent().train(given))
     gap = max(float(np.abs(ended[name] - value).max()) for name, value in matrices(whole).items())
     assert gap > 1e-3
+
+
+def test_anchors_stay_as_likely_as_they_were(task, tiny) -> None:
+    anchor = "Iron and oxygen make rust."
+    generator = local_generator(weights=tiny, dtype="float32")
+    before = generator.log_likelihood([()], [anchor])[0]
+    moved = {}
+    for anchors in ((), (anchor,)):
+        name = f"held-{len(anchors)}"
+        trained = Tangent(margin=0.5).train(task(folder=name, anchors=anchors))
+        generator.load_adapter(name, trained.folder)
+        after = generator.log_likelihood([()], [anchor], adapter=name)[0]
+        moved[name] = abs(after - before)
+    assert moved["held-1"] < moved["held-0"] / 2
 
 
 def test_pairs_that_are_preferred_both_ways_alike_teach_nothing(task) -> None:
