@@ -169,6 +169,7 @@ class Bench:
             clusterer=Nearest(),
             clustering=clustering,
             generator=generator,
+            precise=generator,
             weights=folder / "base",
             base="b" * 16,
             registry=AdapterRegistry(self.store.tenant("acme"), folder / "adapters"),
