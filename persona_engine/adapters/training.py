@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -209,9 +210,10 @@ class _Training:
     ) -> AdapterFigures:
         """Judge an adapter, which is in memory only meanwhile."""
         name = f"on trial: {group.cluster}"
-        for each in self._generators:
-            each.load_adapter(name, trained.folder)
-        try:
+        with ExitStack() as meanwhile:
+            for each in self._generators:
+                each.load_adapter(name, trained.folder)
+                meanwhile.callback(each.unload_adapter, name)
             return judge.judge(
                 group.cluster,
                 self._reader(name),
@@ -219,9 +221,6 @@ class _Training:
                 reward=lambda people: self._reward(group.cluster, people),
                 progress=progress,
             )
-        finally:
-            for each in self._generators:
-                each.unload_adapter(name)
 
     @property
     def _generators(self) -> tuple[TakesAdapters, ...]:

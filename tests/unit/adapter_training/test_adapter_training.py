@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from persona_engine.errors import ConflictError, InvalidInputError, NotFoundError
@@ -24,6 +25,20 @@ def test_an_adapter_that_beats_base_is_published(bench):
         assert row.meta["metrics"]["accuracy"] == figures.accuracy
         assert report.data == row.meta["data"]
     assert not list(bench.shop.folder.glob("*/work"))
+
+
+def test_likelihoods_are_read_precisely_unless_told_otherwise(bench, monkeypatch):
+    read = []
+    precise = type(bench.shop.generator)()
+    monkeypatch.setattr(
+        precise, "log_likelihood", lambda *_, **asked: read.append(asked) or np.zeros(len(_[1]))
+    )
+    monkeypatch.setattr(bench, "shop", replace(bench.shop, precise=precise))
+    bench.train("home")
+    assert {each["adapter"] for each in read} == {None, "on trial: home"}
+    read.clear()
+    bench.train("home", **{"trial.precise": False})
+    assert not read
 
 
 def test_what_was_finished_is_not_trained_again(bench):

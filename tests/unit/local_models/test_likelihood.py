@@ -46,6 +46,13 @@ def test_company_makes_no_difference(generator):
     assert generator.log_likelihood([], []).shape == (0,)
 
 
+def test_precise_readings_are_those_of_a_float32_model(tiny_folder, generator):
+    assert generator.in_float32() is generator
+    precise = LocalGenerator(LocalModel(tiny_folder, dtype="bfloat16")).in_float32()
+    expected = generator.log_likelihood([ASK] * 4, TEXTS)
+    assert precise.log_likelihood([ASK] * 4, TEXTS).tolist() == expected.tolist()
+
+
 def test_what_exceeds_the_context_is_left_out(generator):
     found = generator.log_likelihood([ASK * 40, ASK], ["Short.", "The quick brown fox " * 80])
     assert np.isfinite(found).all()
