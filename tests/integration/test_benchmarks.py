@@ -135,7 +135,7 @@ def test_adapters(smollm2, minilm):
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
     )
-    assert "--only names 'toes', expected some of clusters, quality" in refused.stderr
+    assert "--only names 'toes', expected some of clusters, layers" in refused.stderr
 
 
 def test_a_missed_target_is_told(monkeypatch):
