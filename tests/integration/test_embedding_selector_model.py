@@ -21,6 +21,7 @@ SCRIPT = Path(__file__).parents[2] / "tests" / "benchmarks" / "calibrate_embeddi
 pytestmark = pytest.mark.model
 
 
+@pytest.mark.slow
 def test_shipped_coefficients_and_figures_are_what_the_script_gives(minilm):
     command = [sys.executable, str(SCRIPT), "--weights", str(minilm), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -15,6 +15,7 @@ from persona_lora import Dpo
 pytestmark = pytest.mark.model
 
 
+@pytest.mark.slow
 def test_a_few_steps_move_the_model_towards_what_was_preferred(
     smollm2: Path, tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_wrong_settings_are_refused(settings, monkeypatch):
         assert said in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("minilm")
 def test_the_example_runs(example, tmp_path, capsys, smollm2):
     plan = AdapterPlan(trial=Trial(prompts=1, samples=1, tokens=4), limits=Limits(users=1))
