@@ -33,7 +33,7 @@ def solved(
     """Give B of every layer its solution; return how right pairs are, left out and not."""
     ups = {name: p for name, p in reader.network.named_parameters() if "lora_B" in name}
     anchors = as_rows([Example((), (text,)) for text in task.anchors], reader)
-    gradients = _gradients([*rows, *anchors], reader, ups, task.folder / GRADIENTS, progress)
+    gradients = read_gradients([*rows, *anchors], reader, ups, task.folder / GRADIENTS, progress)
     for_, against = (np.array([row[side] for row in rows]) for side in ("weight", "opposed"))
     still = np.zeros(len(anchors))
     fit = ridge(
@@ -53,7 +53,7 @@ def solved(
     }
 
 
-def _gradients(
+def read_gradients(
     rows: Sequence[Row],
     reader: Reader,
     ups: Mapping[str, Any],

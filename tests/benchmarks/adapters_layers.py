@@ -8,11 +8,11 @@ the others, by the tastes of the planted groups, with one backward pass a questi
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from adapters_population import GROUPS, planted
 from numpy.typing import NDArray
 from report import Figure, say
@@ -20,11 +20,11 @@ from report import Figure, say
 from persona_engine.onboarding import question_bank, replies
 from persona_engine.weights import resolve
 from persona_lora import Dpo
-from persona_lora.batches import Collator, as_rows
+from persona_lora.batches import as_rows
 from persona_lora.examples import Example
+from persona_lora.gradients import read_gradients
 from persona_lora.quiet import undisturbed
 from persona_lora.reading import load
-from persona_lora.scoring import autocast, log_probs, reply_logits
 
 SPLITS, RIDGE, CLEAR, QUICK_QUESTIONS = 8, 0.1, 1.5, 12
 ATTENTION, MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
@@ -81,22 +81,18 @@ def _kernels(count: int, *, seed: int) -> dict[tuple[int, str], Matrix]:
         ],
         reader,
     )
-    collate = Collator(reader.tokenizer.pad_token_id)
-    gradients: dict[str, list[torch.Tensor]] = {name: [] for name in matrices}
-    for number, row in enumerate(rows):
-        with autocast(reader.network):
-            logits, following = reply_logits(reader.network, collate([row]))
-        low, high = log_probs(logits, following).sum(1)
-        found = torch.autograd.grad(high - low, list(matrices.values()))
-        for held, gradient in zip(gradients.values(), found, strict=True):
-            held.append(gradient.flatten().half())
-        if number % 32 == 0:
-            say(f"  gradients of {number} of {count} questions")
+    with tempfile.TemporaryDirectory() as folder:
+        found = read_gradients(rows, reader, matrices, Path(folder) / "gradients", _tell)
+        parts = [each.astype(np.float32) for each in found]
     return {
-        _place(name): (stacked @ stacked.T).double().numpy()
-        for name, held in gradients.items()
-        for stacked in [torch.stack(held).float()]
+        _place(name): (part @ part.T).astype(np.float64)
+        for name, part in zip(matrices, parts, strict=True)
     }
+
+
+def _tell(what: str, done: int, total: int) -> None:
+    if done % 32 == 0:
+        say(f"  {what}: {done} of {total}")
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -198,7 +198,10 @@ def _of_reports(reports: Sequence[AdapterReport], *, quick: bool) -> dict[str, F
         if found is None:
             continue
         judged = each.published and not quick
-        base = f"base {found.base_accuracy:.3f}, {each.cluster}"
+        verdict = "published" if each.published else "not published"
+        base = (
+            f"± {found.gain.error:.3f}, base {found.base_accuracy:.3f}, {each.cluster}, {verdict}"
+        )
         figures |= {
             f"{name}_gain": Figure(
                 found.gain.value, "share", GAIN if judged else None, base, "at least"

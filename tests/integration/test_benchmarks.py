@@ -122,7 +122,8 @@ def test_decoding(smollm2, minilm, tmp_path):
 
 @pytest.mark.model
 def test_adapters(smollm2, minilm):
-    figures = check(run("bench_adapters.py", "--quick", "--only", "quality"))
+    figures = check(run("bench_adapters.py", "--quick", "--only", "layers,quality"))
+    assert figures["layers_mlp_middle"] != figures["layers_attention"]
     targets = {name: each["target"] for name, each in figures.items() if each["target"] is not None}
     assert targets == {"adapters_training_minutes": 15.0, "adapters_published": 1}
     assert figures["adapters_published"]["value"] == 0  # one step of one pair

@@ -84,9 +84,7 @@ class BearerKeys:
         key = await anyio.to_thread.run_sync(self._keys.find, token)
         if key is None:
             return None
-        return AccessToken(
-            token=token, client_id=key.id, scopes=sorted(key.scopes), subject=key.tenant
-        )
+        return AccessToken(token=token, client_id=key.id, scopes=sorted(key.scopes))
 
     def current(self) -> Access | None:
         """Return what the key of the request that is being answered opens."""
